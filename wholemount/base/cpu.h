@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace wholemount {
+
+/// Instruction sets kernels are compiled for. A better one is never mixed into a run that was
+/// asked to use a lesser one, so results are a function of (inputs, seed, Isa).
+enum class Isa { portable, avx2, avx512 };
+
+[[nodiscard]] std::string_view isa_name(Isa isa);
+
+/// The best instruction set both this CPU and its operating system support:
+/// avx512 = F+BW+DQ+VL, avx2 = AVX2+FMA.
+[[nodiscard]] Isa best_isa();
+
+/// What kernels are chosen for. Never contains the number of threads or a memory budget: kernel
+/// choice depends on shapes and instruction set only.
+struct Target {
+  Isa isa = best_isa();
+  /// Forces the plain-loop reference kernels (tests; float64 tensors always use them).
+  bool reference = false;
+};
+
+/// Number of CPUs this process may run on (affinity mask and cgroup quota respected), >= 1.
+[[nodiscard]] int usable_cpus();
+
+/// Marketing name of the CPU, e.g. "Intel(R) Xeon(R) Processor".
+[[nodiscard]] std::string cpu_model();
+
+}  // namespace wholemount

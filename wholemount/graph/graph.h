@@ -1,0 +1,166 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wholemount/graph/op.h"
+#include "wholemount/tensor/tensor_desc.h"
+
+namespace wholemount {
+
+using ValueId = int32_t;
+using NodeId = int32_t;
+constexpr int32_t kNone = -1;
+
+/// "Read me through this": y = z > 0 ? z : slope * z with z = fma(scale[c], x, shift[c]); scale and
+/// shift are rows of the statistics value (absent: z = x).
+struct LoadTransform {
+  ValueId statistics = kNone;
+  float slope = 1.0F;
+};
+
+/// Where a value's memory comes from.
+enum class ValueKind : uint8_t {
+  intermediate,        ///< the arena
+  input,               ///< bound by the caller: images, targets
+  parameter,           ///< the parameter store
+  parameter_gradient,  ///< the parameter store; summed over samples
+};
+
+/// An edge of the graph.
+struct Value {
+  std::string name;
+  TensorDesc desc;
+  ValueKind kind = ValueKind::intermediate;
+  NodeId producer = kNone;
+  int32_t parameter = kNone;  ///< index into Graph::parameters for the two parameter kinds
+  /// Set when this value is another one read through a transform: it has no memory of its own.
+  ValueId stored_as = kNone;
+  LoadTransform transform;
+  bool keep = false;  ///< wanted by the caller after the run (loss, logits)
+};
+
+enum class Pass : uint8_t { forward, backward };
+
+/// One application of an operator.
+struct Node {
+  std::string name;
+  std::shared_ptr<const Op> op;
+  std::vector<ValueId> inputs;   ///< kNone for an absent optional input
+  std::vector<ValueId> outputs;  ///< kNone for an output nobody wants
+  Pass pass = Pass::forward;
+  int32_t layer = 0;        ///< nodes of one layer for different samples share it
+  int32_t sample = kNone;   ///< sample of the graph it belongs to; kNone: joins samples
+};
+
+/// What a parameter is to the optimiser.
+enum class ParameterRole : uint8_t { weight, bias, norm_scale, norm_shift, moving_statistic };
+
+/// How a parameter starts.
+enum class Initializer : uint8_t { zeros, ones, he_uniform, he_normal, glorot_uniform };
+
+struct ParameterSpec {
+  std::string name;
+  TensorDesc desc;  ///< plain; convolution weights are [c_out, c_in, kd, kh, kw]
+  ParameterRole role = ParameterRole::weight;
+  Initializer initializer = Initializer::zeros;
+  int64_t fan_in = 1;
+  int64_t fan_out = 1;
+};
+
+/// Nodes in execution order, and values. Immutable once built.
+struct Graph {
+  std::vector<Value> values;
+  std::vector<Node> nodes;
+  std::vector<ParameterSpec> parameters;
+  int32_t num_samples = 1;
+
+  [[nodiscard]] const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
+  /// The value that owns the memory `id` is read from.
+  [[nodiscard]] ValueId storage(ValueId id) const {
+    return value(id).stored_as == kNone ? id : value(id).stored_as;
+  }
+};
+
+/// Builds a Graph node by node, inferring shapes as it goes.
+class GraphBuilder {
+ public:
+  /// `apply` is the operator with which a value is written out when an operator cannot read it
+  /// through its LoadTransform: inputs {x read through}, output {y}.
+  explicit GraphBuilder(std::shared_ptr<const Op> apply, int32_t num_samples = 1);
+
+  /// Nodes added from now on belong to this sample (kNone: joins samples).
+  void set_sample(int32_t sample) { sample_ = sample; }
+  /// Starts a new layer; its index is stamped on the nodes that follow.
+  void next_layer() { ++layer_; }
+  void set_pass(Pass pass) { pass_ = pass; }
+  void set_layer(int32_t layer) { layer_ = layer; }
+
+  ValueId input(const std::string& name, const TensorDesc& desc);
+  /// The value of a parameter; asking again for a known name (another sample) returns the same one.
+  ValueId parameter(const ParameterSpec& spec);
+
+  /// Adds a node and returns its outputs. kNone inputs are absent optional ones and get an empty
+  /// desc (n = 0) in infer.
+  std::vector<ValueId> add(std::shared_ptr<const Op> op, std::vector<ValueId> inputs,
+                           const std::string& name);
+
+  /// Turns the fresh output `value` of a node into an alias of `stored` read through `transform`.
+  void alias(ValueId value, ValueId stored, LoadTransform transform);
+  /// Declares that `value` (a fresh output) is the gradient of `parameter_value`; it then lives in
+  /// the parameter store, summed over samples.
+  void bind_parameter_gradient(ValueId value, ValueId parameter_value);
+  void keep(ValueId value) { graph_.values[static_cast<size_t>(value)].keep = true; }
+
+  [[nodiscard]] const Graph& graph() const { return graph_; }
+  [[nodiscard]] const TensorDesc& desc(ValueId id) const { return graph_.value(id).desc; }
+  [[nodiscard]] Graph finish() { return std::move(graph_); }
+
+ private:
+  ValueId new_value(const std::string& name, const TensorDesc& desc, ValueKind kind);
+
+  Graph graph_;
+  std::shared_ptr<const Op> apply_;
+  std::vector<std::pair<ValueId, ValueId>> written_out_;  ///< (read-through value, its copy)
+  int32_t sample_ = 0;
+  int32_t layer_ = 0;
+  Pass pass_ = Pass::forward;
+};
+
+/// What Op::differentiate works with. Gradients are values; the gradient of a value is complete
+/// when the node that produced it is reached, because nodes are visited in reverse.
+class Differentiation {
+ public:
+  Differentiation(GraphBuilder& builder, std::shared_ptr<const Op> add);
+
+  [[nodiscard]] GraphBuilder& builder() { return builder_; }
+  /// True when some parameter lies upstream of `value`, so that its gradient is wanted.
+  [[nodiscard]] bool wanted(ValueId value) const;
+  /// The gradient gathered for `value` so far; kNone when nothing has flowed into it.
+  [[nodiscard]] ValueId gradient(ValueId value) const;
+  /// Removes and returns the gradient gathered so far, for a node that adds onto it itself.
+  ValueId take(ValueId value);
+  /// Contributes `gradient` to `value`; a second contribution inserts an addition.
+  void contribute(ValueId value, ValueId gradient);
+  /// The forward nodes that read `value` directly.
+  [[nodiscard]] std::vector<NodeId> readers(ValueId value) const;
+
+ private:
+  friend void differentiate(GraphBuilder& builder, const std::vector<ValueId>& losses,
+                            std::shared_ptr<const Op> add);
+  GraphBuilder& builder_;
+  std::shared_ptr<const Op> add_;
+  std::vector<ValueId> gradients_;  ///< by ValueId of the forward values
+  std::vector<bool> wanted_;
+};
+
+/// Appends the backward pass as ordinary nodes: layers in reverse order, samples of a layer in
+/// rising order (so that gradient sums over samples are left folds). A loss operator's
+/// differentiate seeds itself: it sees gradient(output) == kNone and takes it as 1.
+void differentiate(GraphBuilder& builder, const std::vector<ValueId>& losses,
+                   std::shared_ptr<const Op> add);
+
+}  // namespace wholemount
