@@ -114,6 +114,11 @@ class GraphBuilder {
   /// the parameter store, summed over samples.
   void bind_parameter_gradient(ValueId value, ValueId parameter_value);
   void keep(ValueId value) { graph_.values[static_cast<size_t>(value)].keep = true; }
+  /// Declares that nobody wants this output of a node: it gets no memory and the kernel sees a null
+  /// origin.
+  void drop_output(ValueId value);
+  [[nodiscard]] int32_t sample() const { return sample_; }
+  [[nodiscard]] int32_t layer() const { return layer_; }
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] const TensorDesc& desc(ValueId id) const { return graph_.value(id).desc; }
