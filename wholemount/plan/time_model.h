@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "wholemount/graph/kernel.h"
+
+namespace wholemount {
+
+/// What `calibrate` measured on this machine, for one instruction set and number of threads.
+/// A kernel takes max(flops / rate of its class, bytes / bandwidth) + phases * dispatch_seconds.
+struct TimeModel {
+  std::string machine;  ///< CPU model, instruction set and threads it was measured with
+  double peak_flops_per_second = 0;
+  double copy_bytes_per_second = 0;  ///< read + written bytes of a large copy
+  double dispatch_seconds = 0;       ///< cost of starting one phase on all threads
+  /// By Kernel::name(): effective operations per second where they limit.
+  std::map<std::string, double> flops_per_second;
+  /// By Kernel::name(): traffic bytes per second where they limit.
+  std::map<std::string, double> bytes_per_second;
+  bool measured = false;  ///< false: the built-in guess, used until `calibrate` has run
+
+  /// Predicted seconds of one run of the kernel.
+  [[nodiscard]] double seconds(const Kernel& kernel) const;
+};
+
+/// A conservative guess for a machine nothing was measured on: a few GFLOPS and GB/s per thread.
+[[nodiscard]] TimeModel default_time_model(int num_threads);
+
+}  // namespace wholemount
