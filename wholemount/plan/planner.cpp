@@ -156,6 +156,7 @@ class Planner {
     buffer_of_.assign(graph_->values.size(), kNone);
     for (size_t step = 0; step < program_->steps.size(); ++step) {
       const Node& node = node_of(step);
+      std::vector<int32_t> taken;  // one input can be taken over by one output only
       for (size_t i = 0; i < node.outputs.size(); ++i) {
         const ValueId id = node.outputs[i];
         if (id == kNone || graph_->value(id).kind != ValueKind::intermediate ||
@@ -165,7 +166,8 @@ class Planner {
         const auto now = static_cast<int32_t>(step);
         const int32_t last = std::max(now, last_read_[static_cast<size_t>(id)]);
         const int32_t reused = spec_.unshared ? kNone : reusable_buffer(step, i);
-        if (reused != kNone) {
+        if (reused != kNone && std::find(taken.begin(), taken.end(), reused) == taken.end()) {
+          taken.push_back(reused);
           buffers_[static_cast<size_t>(reused)].last = last;
           buffer_of_[static_cast<size_t>(id)] = reused;
           continue;

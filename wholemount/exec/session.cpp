@@ -1,0 +1,135 @@
+#include "wholemount/exec/session.h"
+
+#include "wholemount/base/clock.h"
+#include "wholemount/base/error.h"
+
+namespace wholemount {
+
+/// Where the external values of one run lie, by ValueId.
+struct Session::Binding {
+  std::vector<std::byte*> inputs;
+};
+
+Session::Session(ThreadPool& pool, ParameterStore& parameters, size_t arena_bytes)
+    : pool_(pool), parameters_(parameters), arena_(arena_bytes) {}
+
+TensorView Session::view_of(const Program& program, const Binding& binding, ValueId id) const {
+  const Graph& graph = *program.graph;
+  const ValueId stored = graph.storage(id);
+  const Value& value = graph.value(stored);
+  switch (value.kind) {
+    case ValueKind::input: {
+      std::byte* data = binding.inputs[static_cast<size_t>(stored)];
+      WM_CHECK(data != nullptr, "input " + value.name + " is not bound");
+      return whole_view(value.desc, data);
+    }
+    case ValueKind::parameter:
+      return parameters_.value_view(value.parameter);
+    case ValueKind::parameter_gradient:
+      return parameters_.gradient_view(value.parameter, 0);
+    case ValueKind::intermediate:
+      break;
+  }
+  const size_t offset = program.offsets[static_cast<size_t>(stored)];
+  WM_CHECK(offset != Program::kNoOffset, "value " + value.name + " has no memory");
+  return whole_view(value.desc, arena_.data() + offset);
+}
+
+TensorView Session::view(const Program& program, ValueId value) const {
+  return view_of(program, Binding{}, value);
+}
+
+void Session::run(const Program& program, const RunSpec& spec) {
+  WM_CHECK(program.arena_bytes <= arena_.size(), "the arena is smaller than the plan");
+  WM_CHECK(program.num_threads >= pool_.num_threads(), "planned for fewer threads than are here");
+  Binding binding;
+  binding.inputs.assign(program.graph->values.size(), nullptr);
+  for (const auto& [value, data] : spec.inputs) {
+    binding.inputs[static_cast<size_t>(value)] = data;
+  }
+  for (size_t step = 0; step < program.steps.size(); ++step) {
+    const double begin = spec.after_step ? monotonic_seconds() : 0.0;
+    run_step(program, binding, spec, step);
+    if (spec.after_step) {
+      spec.after_step(step, monotonic_seconds() - begin);
+    }
+  }
+}
+
+void Session::run_step(const Program& program, const Binding& binding, const RunSpec& spec,
+                       size_t index) {
+  const Graph& graph = *program.graph;
+  const Step& step = program.steps[index];
+  const Node& node = graph.nodes[static_cast<size_t>(step.node)];
+  inputs_.clear();
+  outputs_.clear();
+  for (const ValueId id : node.inputs) {
+    InputView input;
+    if (id == kNone) {
+      input.view.desc.n = 0;
+    } else {
+      input.view = view_of(program, binding, id);
+      const LoadTransform& transform = graph.value(id).transform;
+      input.transform.slope = transform.slope;
+      if (transform.statistics != kNone) {
+        const TensorView statistics = view_of(program, binding, transform.statistics);
+        const int64_t row_bytes =
+            statistics.block_pitch * dtype_bytes(statistics.desc.dtype);
+        input.transform.scale = statistics.origin + StatisticsRow::scale * row_bytes;
+        input.transform.shift = statistics.origin + StatisticsRow::shift * row_bytes;
+      }
+    }
+    inputs_.push_back(input);
+  }
+  for (const ValueId id : node.outputs) {
+    OutputView output;
+    if (id == kNone) {
+      output.view.desc.n = 0;
+    } else if (graph.value(id).kind == ValueKind::parameter_gradient) {
+      const int32_t parameter = graph.value(id).parameter;
+      if (node.sample == kNone) {
+        output.view = parameters_.gradient_view(parameter, 0);
+        output.accumulate = spec.program_index > 0;
+      } else {
+        WM_CHECK(spec.fold != nullptr, "a gradient sum needs its shape");
+        const int64_t sample = spec.first_sample + node.sample;
+        output.view = parameters_.gradient_view(parameter, spec.fold->slot(sample));
+        output.accumulate = spec.fold->accumulate(sample);
+      }
+    } else {
+      output.view = view_of(program, binding, id);
+    }
+    outputs_.push_back(output);
+  }
+  std::byte* shared = arena_.data() + step.shared_scratch_offset;
+  std::byte* threads = arena_.data() + step.thread_scratch_offset;
+  const Kernel& kernel = *step.kernel;
+  for (int phase = 0; phase < kernel.num_phases(); ++phase) {
+    pool_.run(kernel.num_tasks(phase), [&](int64_t task, int thread) {
+      KernelArgs args;
+      args.inputs = inputs_;
+      args.outputs = outputs_;
+      args.shared_scratch = shared;
+      args.thread_scratch = threads + step.thread_scratch_pitch * static_cast<size_t>(thread);
+      kernel.run(phase, task, args);
+    });
+  }
+  merge_gradients(program, spec, node);
+}
+
+void Session::merge_gradients(const Program& program, const RunSpec& spec, const Node& node) {
+  if (node.sample == kNone || spec.fold == nullptr) {
+    return;
+  }
+  for (const ValueId id : node.outputs) {
+    if (id == kNone || program.graph->value(id).kind != ValueKind::parameter_gradient) {
+      continue;
+    }
+    for (const GradientMerge& merge : spec.fold->merges_after(spec.first_sample + node.sample)) {
+      parameters_.merge(pool_, program.graph->value(id).parameter, merge.destination,
+                        merge.source);
+    }
+  }
+}
+
+}  // namespace wholemount

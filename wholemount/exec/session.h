@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "wholemount/base/memory.h"
+#include "wholemount/base/parallel/thread_pool.h"
+#include "wholemount/exec/gradient_fold.h"
+#include "wholemount/exec/parameter_store.h"
+#include "wholemount/plan/program.h"
+
+namespace wholemount {
+
+/// What one run of a Program works on.
+struct RunSpec {
+  /// Memory of the graph's input values, laid out as their descs say; owned by the caller and kept
+  /// until run() returns.
+  std::vector<std::pair<ValueId, std::byte*>> inputs;
+  /// Shape of the update's gradient sum; needed by programs with parameter gradients.
+  const GradientFold* fold = nullptr;
+  /// Index within the update of the graph's sample 0.
+  int64_t first_sample = 0;
+  /// How many programs of this update ran before; gradients that join all samples of a program are
+  /// overwritten by the first and added to by the others.
+  int64_t program_index = 0;
+  /// Called after every step with its index and seconds; empty: not measured.
+  std::function<void(size_t step, double seconds)> after_step;
+};
+
+/// Runs programs in one arena; the only owner of tensor memory besides the parameter store.
+/// Programs for different shapes share the arena, which has the size of the largest. Not
+/// thread-safe; `run` allocates nothing tensor-sized.
+class Session {
+ public:
+  /// Maps an arena of `arena_bytes`; pages become resident as steps write them. The references are
+  /// kept. Throws MemoryBudgetError when the mapping is refused.
+  Session(ThreadPool& pool, ParameterStore& parameters, size_t arena_bytes);
+
+  /// Executes all steps. Throws InternalError when the program needs a larger arena or an input is
+  /// not bound.
+  void run(const Program& program, const RunSpec& spec);
+
+  /// The memory of a kept value after run(); valid until the next run.
+  [[nodiscard]] TensorView view(const Program& program, ValueId value) const;
+
+  [[nodiscard]] size_t arena_bytes() const { return arena_.size(); }
+
+ private:
+  struct Binding;
+  [[nodiscard]] TensorView view_of(const Program& program, const Binding& binding,
+                                   ValueId value) const;
+  void run_step(const Program& program, const Binding& binding, const RunSpec& spec, size_t step);
+  void merge_gradients(const Program& program, const RunSpec& spec, const Node& node);
+
+  ThreadPool& pool_;
+  ParameterStore& parameters_;
+  PageBuffer arena_;
+  std::vector<InputView> inputs_;
+  std::vector<OutputView> outputs_;
+};
+
+}  // namespace wholemount
