@@ -24,9 +24,9 @@ TensorView Session::view_of(const Program& program, const Binding& binding, Valu
       return whole_view(value.desc, data);
     }
     case ValueKind::parameter:
-      return parameters_.value_view(value.parameter);
+      return parameters_.value(value.parameter);
     case ValueKind::parameter_gradient:
-      return parameters_.gradient_view(value.parameter, 0);
+      return parameters_.gradient(value.parameter, 0);
     case ValueKind::intermediate:
       break;
   }
@@ -88,13 +88,13 @@ void Session::run_step(const Program& program, const Binding& binding, const Run
     } else if (graph.value(id).kind == ValueKind::parameter_gradient) {
       const int32_t parameter = graph.value(id).parameter;
       if (node.sample == kNone) {
-        output.view = parameters_.gradient_view(parameter, 0);
+        output.view = parameters_.gradient(parameter, 0);
         output.accumulate = spec.program_index > 0;
       } else {
         WM_CHECK(spec.fold != nullptr, "a gradient sum needs its shape");
         const int64_t sample = spec.first_sample + node.sample;
-        output.view = parameters_.gradient_view(parameter, spec.fold->slot(sample));
-        output.accumulate = spec.fold->accumulate(sample);
+        output.view = parameters_.gradient(parameter, spec.fold->sample(sample).slot);
+        output.accumulate = spec.fold->sample(sample).accumulate;
       }
     } else {
       output.view = view_of(program, binding, id);
@@ -125,9 +125,9 @@ void Session::merge_gradients(const Program& program, const RunSpec& spec, const
     if (id == kNone || program.graph->value(id).kind != ValueKind::parameter_gradient) {
       continue;
     }
-    for (const GradientMerge& merge : spec.fold->merges_after(spec.first_sample + node.sample)) {
-      parameters_.merge(pool_, program.graph->value(id).parameter, merge.destination,
-                        merge.source);
+    for (const GradientFold::Merge& merge :
+         spec.fold->sample(spec.first_sample + node.sample).merges) {
+      parameters_.merge(program.graph->value(id).parameter, merge.destination, merge.source, pool_);
     }
   }
 }

@@ -171,4 +171,18 @@ std::vector<ValueId> unet3d(GraphBuilder& builder, const UNet3dSpec& spec,
   return UNet3dBuilder(builder, spec, training).build(images);
 }
 
+Network unet3d_network(const UNet3dSpec& spec) {
+  check_spec(spec);
+  Network network;
+  network.kind = "unet3d";
+  network.in_channels = spec.in_channels;
+  network.out_channels = spec.out_channels;
+  network.divisor = unet3d_divisor(spec);
+  network.joins_samples = spec.norm == NormKind::batch;
+  network.build = [spec](GraphBuilder& builder, std::span<const ValueId> images, bool training) {
+    return unet3d(builder, spec, images, training);
+  };
+  return network;
+}
+
 }  // namespace wholemount

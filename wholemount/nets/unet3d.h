@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "wholemount/graph/graph.h"
+#include "wholemount/nets/network.h"
 #include "wholemount/ops/norm/norm.h"
 
 namespace wholemount {
@@ -43,5 +44,8 @@ struct UNet3dSpec {
 /// the divisor.
 [[nodiscard]] std::vector<ValueId> unet3d(GraphBuilder& builder, const UNet3dSpec& spec,
                                           std::span<const ValueId> images, bool training);
+
+/// The spec as a Network; throws ConfigError for an impossible spec.
+[[nodiscard]] Network unet3d_network(const UNet3dSpec& spec);
 
 }  // namespace wholemount
