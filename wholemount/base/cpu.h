@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace wholemount {
 
@@ -22,6 +23,10 @@ struct Target {
   /// Forces the plain-loop reference kernels (tests; float64 tensors always use them).
   bool reference = false;
 };
+
+/// The CPU numbers of the process's affinity mask as it was at the first call, in rising order;
+/// pinning threads later does not change it. Empty when the kernel does not tell.
+[[nodiscard]] const std::vector<int>& process_cpus();
 
 /// Number of CPUs this process may run on (affinity mask and cgroup quota respected), >= 1.
 [[nodiscard]] int usable_cpus();

@@ -80,9 +80,9 @@ class InternalError : public Error {
 }  // namespace wholemount
 
 /// Checks an invariant that only our own mistake can break.
-#define WM_CHECK(condition, message)                                                \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
+#define WM_CHECK(condition, message)                                                 \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
       ::wholemount::throw_internal_error(#condition, __FILE__, __LINE__, (message)); \
-    }                                                                               \
+    }                                                                                \
   } while (false)

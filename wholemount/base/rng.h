@@ -6,6 +6,11 @@
 
 namespace wholemount {
 
+/// One block of Philox4x32 with 10 rounds: a bijection of the counter, chosen by the key (Salmon et
+/// al., SC'11, section 4.2).
+[[nodiscard]] std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter,
+                                                    std::array<uint32_t, 2> key);
+
 /// Counter-based random numbers (Philox4x32-10; Salmon et al., "Parallel Random Numbers: As Easy
 /// as 1, 2, 3", SC'11). The stream is a pure function of (seed, epoch, case, purpose): there is no
 /// state to save, and any draw can be repeated in any order on any worker.
