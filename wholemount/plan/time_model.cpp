@@ -6,15 +6,17 @@ namespace wholemount {
 
 double TimeModel::seconds(const Kernel& kernel) const {
   const std::string name = kernel.name();
-  const auto flops_rate = flops_per_second.find(name);
-  const auto bytes_rate = bytes_per_second.find(name);
-  const double by_flops =
-      static_cast<double>(kernel.flops()) /
-      (flops_rate != flops_per_second.end() ? flops_rate->second : peak_flops_per_second * 0.5);
-  const double by_bytes =
-      static_cast<double>(kernel.traffic_bytes()) /
-      (bytes_rate != bytes_per_second.end() ? bytes_rate->second : copy_bytes_per_second * 0.7);
-  return std::max(by_flops, by_bytes) + kernel.num_phases() * dispatch_seconds;
+  const auto flops = static_cast<double>(kernel.flops());
+  const auto bytes = static_cast<double>(kernel.traffic_bytes());
+  const double overhead = kernel.num_phases() * dispatch_seconds;
+  if (const auto rate = flops_per_second.find(name); rate != flops_per_second.end()) {
+    return flops / rate->second + overhead;
+  }
+  if (const auto rate = bytes_per_second.find(name); rate != bytes_per_second.end()) {
+    return bytes / rate->second + overhead;
+  }
+  return std::max(flops / (0.5 * peak_flops_per_second), bytes / (0.7 * copy_bytes_per_second)) +
+         overhead;
 }
 
 TimeModel default_time_model(int num_threads) {

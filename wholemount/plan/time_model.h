@@ -9,7 +9,9 @@
 namespace wholemount {
 
 /// What `calibrate` measured on this machine, for one instruction set and number of threads.
-/// A kernel takes max(flops / rate of its class, bytes / bandwidth) + phases * dispatch_seconds.
+/// A kernel takes flops / rate or bytes / rate of its class, whichever limits it, plus
+/// phases * dispatch_seconds; a class that was not measured takes
+/// max(flops / (peak / 2), bytes / (0.7 * copy bandwidth)).
 struct TimeModel {
   std::string machine;  ///< CPU model, instruction set and threads it was measured with
   double peak_flops_per_second = 0;
