@@ -29,10 +29,12 @@ inline int64_t checked_add(int64_t a, int64_t b) {
 
 /// Smallest multiple of `unit` that is >= value (value >= 0, unit > 0).
 inline int64_t round_up(int64_t value, int64_t unit) {
-  return checked_multiply((value + unit - 1) / unit, unit);
+  return checked_multiply(value / unit + (value % unit != 0 ? 1 : 0), unit);
 }
 
 /// ceil(value / unit) for value >= 0, unit > 0.
-constexpr int64_t divide_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
+constexpr int64_t divide_up(int64_t value, int64_t unit) {
+  return value / unit + (value % unit != 0 ? 1 : 0);
+}
 
 }  // namespace wholemount

@@ -94,11 +94,11 @@ struct F16 {
   }
   void stream(float* p) const { store(p); }
 };
-#define WM_F16_LANEWISE(declaration, expression) \
-  inline F16 declaration {                       \
-    F16 r;                                       \
+#define WM_F16_LANEWISE(declaration, expression)         \
+  inline F16 declaration {                               \
+    F16 r;                                               \
     for (int i = 0; i < 16; ++i) r.lane[i] = expression; \
-    return r;                                    \
+    return r;                                            \
   }
 WM_F16_LANEWISE(operator+(F16 a, F16 b), a.lane[i] + b.lane[i])
 WM_F16_LANEWISE(operator-(F16 a, F16 b), a.lane[i] - b.lane[i])

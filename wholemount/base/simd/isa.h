@@ -24,7 +24,7 @@
   __VA_ARGS__                   \
   }
 
-#define WM_PICK_ISA(isa, function)                                  \
+#define WM_PICK_ISA(isa, function)                                      \
   ((isa) == ::wholemount::Isa::avx512 ? &::wholemount::avx512::function \
    : (isa) == ::wholemount::Isa::avx2 ? &::wholemount::avx2::function   \
                                       : &::wholemount::portable::function)
