@@ -75,9 +75,7 @@ void measure_job(const CalibrationJob& job, ThreadPool& pool, const Target& targ
   run.fold = &fold;
   session.run(*program, run);  // touches every page
   std::vector<double> best(program->steps.size(), 1e30);
-  run.after_step = [&](size_t step, double seconds) {
-    best[step] = std::min(best[step], seconds);
-  };
+  run.after_step = [&](size_t step, double seconds) { best[step] = std::min(best[step], seconds); };
   for (int round = 0; round < 3; ++round) {
     session.run(*program, run);
   }

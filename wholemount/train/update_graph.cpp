@@ -14,9 +14,8 @@ UpdateGraph build_update_graph(const Network& network, const SegmentationLossSpe
   UpdateGraph result;
   for (size_t s = 0; s < extents.size(); ++s) {
     const std::string suffix = std::to_string(s);
-    result.images.push_back(
-        builder.input("image" + suffix,
-                      TensorDesc::activation(1, network.in_channels, extents[s], dtype)));
+    result.images.push_back(builder.input(
+        "image" + suffix, TensorDesc::activation(1, network.in_channels, extents[s], dtype)));
     result.targets.push_back(
         builder.input("target" + suffix, TensorDesc::plain(1, 1, extents[s], DType::u8)));
   }
