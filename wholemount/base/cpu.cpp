@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
-#include <thread>
 
 #include "wholemount/base/cgroup.h"
 #include "wholemount/base/parallel/affinity.h"
@@ -90,7 +89,7 @@ const std::vector<int>& process_cpus() {
 
 int usable_cpus() {
   size_t count = process_cpus().size();
-  if (count == 0) count = std::max(1U, std::thread::hardware_concurrency());
+  if (count == 0) count = 1;
   static const CgroupLimits limits = read_cgroup_limits();
   if (limits.cpus) {
     // A quota of 1.5 CPUs keeps two threads busy most of the time.
