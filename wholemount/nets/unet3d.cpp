@@ -87,7 +87,7 @@ class UNet3dBuilder {
     norm.groups = spec_.groups;
     norm.epsilon = spec_.epsilon;
     norm.slope = spec_.slope;
-    norm.moving = !training_;
+    norm.moving = !training_ && norm.kind == NormKind::batch;
     return norm_activation(builder_, norm, x, name);
   }
 

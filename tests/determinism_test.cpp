@@ -1,0 +1,124 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "wholemount/base/rng.h"
+#include "wholemount/nets/unet3d.h"
+#include "wholemount/train/optimiser.h"
+#include "wholemount/train/update_runner.h"
+
+namespace wholemount {
+namespace {
+
+/// A few updates of a small net on synthetic samples of different shapes.
+struct SmallRun {
+  int threads = 1;
+  int64_t micro_batch = 1;
+  int64_t batch = 8;
+  bool unshared = false;
+  std::optional<NormKind> norm = NormKind::instance;
+  bool same_shapes = false;
+};
+
+std::string digest_after_three_updates(const SmallRun& c) {
+  UNet3dSpec net;
+  net.filters = 8;
+  net.levels = 3;
+  net.norm = c.norm;
+  SegmentationLossSpec loss;
+  loss.target = TargetKind::classes;
+  net.out_channels = 3;
+  loss.terms = {{LossName::dice, 1.0}, {LossName::ce, 1.0}};
+  ThreadPool pool(c.threads);
+  PlanSpec plan_spec;
+  plan_spec.num_threads = c.threads;
+  plan_spec.unshared = c.unshared;
+  UpdatePrograms programs(unet3d_network(net), loss, plan_spec, default_time_model(c.threads));
+
+  std::vector<Extent3> extents;
+  std::vector<std::vector<float>> images;
+  std::vector<std::vector<uint8_t>> targets;
+  for (int64_t s = 0; s < c.batch; ++s) {
+    const bool small = !c.same_shapes && s % 3 == 1;
+    extents.push_back(small ? Extent3{12, 20, 16} : Extent3{16, 12, 24});
+    CounterRng rng(5, 0, static_cast<uint64_t>(s), "sample");
+    images.emplace_back();
+    targets.emplace_back();
+    for (int64_t i = 0; i < volume(extents.back()); ++i) {
+      const auto label = static_cast<uint8_t>(rng.next_below(3));
+      targets.back().push_back(label);
+      images.back().push_back(static_cast<float>(rng.next_normal()) + static_cast<float>(label));
+    }
+  }
+  const auto micro = static_cast<size_t>(c.micro_batch);
+  size_t arena_bytes = 0;
+  for (size_t s = 0; s < extents.size(); s += micro) {
+    arena_bytes = std::max(
+        arena_bytes, programs.get(std::span(extents).subspan(s, micro)).program->arena_bytes);
+  }
+  OptimiserSpec optimiser;
+  const GradientFold fold(c.batch, 8);
+  ParameterStore store(programs.get(std::span(extents).first(micro)).graph.graph->parameters,
+                       {fold.num_slots(), num_optimiser_states(optimiser)});
+  store.initialise(3, pool);
+  Session session(pool, store, arena_bytes);
+  UpdateRunner runner(programs, session, 8);
+  for (int64_t step = 0; step < 3; ++step) {
+    runner.begin(c.batch);
+    for (size_t s = 0; s < extents.size(); s += micro) {
+      std::vector<BoundSample> samples;
+      for (size_t i = s; i < s + micro; ++i) {
+        samples.push_back({extents[i], reinterpret_cast<std::byte*>(images[i].data()),
+                           reinterpret_cast<std::byte*>(targets[i].data())});
+      }
+      runner.run(samples);
+    }
+    UpdateInput input;
+    input.update = step + 1;
+    input.gradient_scale = 1.0 / static_cast<double>(c.batch);
+    input.observations = runner.num_programs();
+    const UpdateResult result = update(store, optimiser, input, pool);
+    EXPECT_TRUE(result.applied);
+    EXPECT_GT(result.gradient_norm, 0.0);
+  }
+  return store.digest();
+}
+
+TEST(Determinism, weights_do_not_depend_on_the_number_of_threads) {
+  const std::string one = digest_after_three_updates({.threads = 1});
+  for (const int threads : {2, 3, 8}) {
+    EXPECT_EQ(digest_after_three_updates({.threads = threads}), one) << threads << " threads";
+  }
+}
+
+TEST(Determinism, weights_do_not_depend_on_the_micro_batch) {
+  const std::string one = digest_after_three_updates({.threads = 2});
+  for (const int64_t micro_batch : {2, 4, 8}) {
+    EXPECT_EQ(digest_after_three_updates({.threads = 2, .micro_batch = micro_batch}), one)
+        << "micro-batch " << micro_batch;
+  }
+}
+
+TEST(Determinism, sharing_memory_between_values_changes_no_bits) {
+  EXPECT_EQ(digest_after_three_updates({.threads = 2, .unshared = true}),
+            digest_after_three_updates({.threads = 2}));
+}
+
+TEST(Determinism, batch_norm_over_the_update_does_not_depend_on_threads_or_sharing) {
+  SmallRun c{.threads = 1, .micro_batch = 4, .batch = 4, .norm = NormKind::batch};
+  const std::string one = digest_after_three_updates(c);
+  c.threads = 3;
+  EXPECT_EQ(digest_after_three_updates(c), one);
+  c.unshared = true;
+  EXPECT_EQ(digest_after_three_updates(c), one);
+}
+
+TEST(Determinism, another_batch_split_gives_other_bits) {
+  // Guards the tests above: the digest does notice a different sum.
+  EXPECT_NE(digest_after_three_updates({.threads = 2, .batch = 8}),
+            digest_after_three_updates({.threads = 2, .batch = 7}));
+}
+
+}  // namespace
+}  // namespace wholemount
