@@ -28,7 +28,7 @@ struct SplitConfig {
 
 /// Table [data].
 struct DataConfig {
-  std::string root;
+  std::string root;  ///< as written: relative to the current folder
   std::string layout = "auto";
   std::vector<std::string> channels;             ///< empty: all
   std::vector<std::string> target = {"labels"};  ///< {"labels"}: all classes; else named regions
@@ -40,7 +40,7 @@ struct DataConfig {
 };
 
 enum class NetKind : uint8_t { unet3d, mcnn };
-enum class NormKind : uint8_t { none, batch, instance, group };
+enum class NetNorm : uint8_t { none, batch, instance, group };
 enum class NormOver : uint8_t { update, micro_batch };
 enum class DecoderKind : uint8_t { transposed, upsample };
 
@@ -49,7 +49,7 @@ struct NetConfig {
   NetKind kind = NetKind::unet3d;
   int64_t filters = 16;
   int64_t levels = 5;
-  NormKind norm = NormKind::instance;
+  NetNorm norm = NetNorm::instance;
   int64_t groups = 8;                     ///< norm = "group"
   NormOver norm_over = NormOver::update;  ///< norm = "batch"
   double norm_momentum = 0.99;            ///< norm = "batch": m of the moving statistics
@@ -61,13 +61,13 @@ struct NetConfig {
 };
 
 /// One term of the loss; the loss is the sum of weight * term.
-struct LossTerm {
+struct LossTermConfig {
   std::string name;  ///< "dice", "log-dice", "bce", "ce"
   double weight = 1.0;
   bool pooled = false;                        ///< dice: sums over the batch, then one ratio
   std::array<double, 2> smooth = {1.0, 1.0};  ///< dice: added to numerator and denominator
   double label_smoothing = 0.0;               ///< ce
-  friend bool operator==(const LossTerm&, const LossTerm&) = default;
+  friend bool operator==(const LossTermConfig&, const LossTermConfig&) = default;
 };
 
 /// A metric to reach (train.target); ends the clock of time-to-train.
@@ -83,8 +83,9 @@ struct TrainConfig {
   int64_t batch = 16;
   std::optional<int64_t> micro_batch;  ///< none: "auto"
   int64_t sum_groups = 8;
-  std::vector<LossTerm> loss = {{"dice", 0.5, false, {1.0, 1.0}, 0.0},
-                                {"bce", 0.5, false, {1.0, 1.0}, 0.0}};
+  /// Empty ("auto"): dice + ce when data.target is "labels", dice + bce when it names regions,
+  /// both with weight 0.5; resolved where the data set is known.
+  std::vector<LossTermConfig> loss;
   OptimiserSpec optimizer;
   std::optional<double> clip_norm;
   ScheduleSpec schedule;
@@ -131,8 +132,9 @@ struct RunConfig {
 
 /// SHA-256 (hex) of what decides the result of a run: the resolved TOML without keys that never
 /// change the bits (see ConfigKey::changes_result). Two runs that differ only in budget, spill
-/// folder, micro-batch or how often they evaluate are the same run. Exceptions: train.micro_batch
-/// counts when norm_over = "micro_batch", train.evaluate_every when the schedule is "plateau".
+/// folder, micro-batch, epochs or how often they evaluate are the same run. Exceptions:
+/// train.micro_batch counts when norm_over = "micro_batch" with batch norm, train.evaluate_every
+/// when the schedule is "plateau", train.epochs when it is "poly" or "warmup-poly".
 [[nodiscard]] std::string config_digest(const RunConfig& config);
 
 /// What differs in the sense of config_digest, for messages: "train.batch: 16 -> 8".
