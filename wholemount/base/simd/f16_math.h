@@ -1,0 +1,180 @@
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include "wholemount/base/simd/f16.h"
+
+/// Elementary functions and conversions on sixteen lanes; like f16.h only for sources compiled per
+/// instruction set. The exponential and the logarithms are within about 2 units in the last place.
+namespace wholemount::WM_ISA {
+
+#if defined(__AVX512F__)
+
+/// Sixteen bytes as floats 0 .. 255.
+inline F16 load_u8(const uint8_t* p) {
+  return {_mm512_cvtepi32_ps(
+      _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+/// Bit `bit` of sixteen bytes as 0 or 1.
+inline F16 load_bit(const uint8_t* p, int bit) {
+  const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return {_mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srl_epi32(bytes, _mm_cvtsi32_si128(bit)),
+                                              _mm512_set1_epi32(1)))};
+}
+/// Lane-wise a == b ? yes : no.
+inline F16 select_equal(F16 a, F16 b, F16 yes, F16 no) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ), no.v, yes.v)};
+}
+/// a * 2^n for integral n in [-126, 127].
+inline F16 scale_by_power(F16 a, F16 n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+/// x = mantissa * 2^exponent with the mantissa in [1, 2), for normal x > 0.
+inline void split_float(F16 x, F16& mantissa, F16& exponent) {
+  mantissa = {_mm512_getmant_ps(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)};
+  exponent = {_mm512_getexp_ps(x.v)};
+}
+
+#elif defined(__AVX2__)
+
+namespace detail {
+inline __m256i load_eight_u8(const uint8_t* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+inline __m256 bit_of_eight(const uint8_t* p, int bit) {
+  const __m256i shifted = _mm256_srl_epi32(load_eight_u8(p), _mm_cvtsi32_si128(bit));
+  return _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(1)));
+}
+inline __m256 power_of_two(__m256 n) {
+  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+inline __m256 mantissa_of(__m256 x) {
+  const __m256i bits = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7FFFFF));
+  return _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x3F800000)));
+}
+inline __m256 exponent_of(__m256 x) {
+  const __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(x), 23);
+  return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));
+}
+}  // namespace detail
+
+inline F16 load_u8(const uint8_t* p) {
+  return {_mm256_cvtepi32_ps(detail::load_eight_u8(p)),
+          _mm256_cvtepi32_ps(detail::load_eight_u8(p + 8))};
+}
+inline F16 load_bit(const uint8_t* p, int bit) {
+  return {detail::bit_of_eight(p, bit), detail::bit_of_eight(p + 8, bit)};
+}
+inline F16 select_equal(F16 a, F16 b, F16 yes, F16 no) {
+  return {_mm256_blendv_ps(no.lo, yes.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ)),
+          _mm256_blendv_ps(no.hi, yes.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ))};
+}
+inline F16 scale_by_power(F16 a, F16 n) {
+  return {_mm256_mul_ps(a.lo, detail::power_of_two(n.lo)),
+          _mm256_mul_ps(a.hi, detail::power_of_two(n.hi))};
+}
+inline void split_float(F16 x, F16& mantissa, F16& exponent) {
+  mantissa = {detail::mantissa_of(x.lo), detail::mantissa_of(x.hi)};
+  exponent = {detail::exponent_of(x.lo), detail::exponent_of(x.hi)};
+}
+
+#else
+
+inline F16 load_u8(const uint8_t* p) {
+  F16 r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(p[i]);
+  return r;
+}
+inline F16 load_bit(const uint8_t* p, int bit) {
+  F16 r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>((p[i] >> bit) & 1);
+  return r;
+}
+inline F16 select_equal(F16 a, F16 b, F16 yes, F16 no) {
+  F16 r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = a.lane[i] == b.lane[i] ? yes.lane[i] : no.lane[i];
+  return r;
+}
+inline F16 scale_by_power(F16 a, F16 n) {
+  F16 r;
+  for (int i = 0; i < 16; ++i) {
+    const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof(power));
+    r.lane[i] = a.lane[i] * power;
+  }
+  return r;
+}
+inline void split_float(F16 x, F16& mantissa, F16& exponent) {
+  for (int i = 0; i < 16; ++i) {
+    uint32_t bits;
+    memcpy(&bits, &x.lane[i], sizeof(bits));
+    exponent.lane[i] = static_cast<float>(static_cast<int32_t>(bits >> 23) - 127);
+    bits = (bits & 0x7FFFFFU) | 0x3F800000U;
+    memcpy(&mantissa.lane[i], &bits, sizeof(bits));
+  }
+}
+
+#endif
+
+inline F16 absolute(F16 x) { return max(x, F16::zero() - x); }
+
+/// e^x; arguments are clamped to [-87, 88], so the result is a normal number.
+inline F16 exponential(F16 x) {
+  // ln 2 in two parts, the first with so few bits that n * kLn2High is exact.
+  constexpr float kLn2High = 0.693359375F;
+  constexpr float kLn2Low = -2.12194440054690583e-4F;
+  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
+  const F16 clamped = max(min(x, F16::set1(88.0F)), F16::set1(-87.0F));
+  const F16 n =
+      (clamped * F16::set1(1.44269504088896341F) + F16::set1(kRound)) - F16::set1(kRound);
+  F16 r = fma(n, F16::set1(-kLn2High), clamped);
+  r = fma(n, F16::set1(-kLn2Low), r);
+  // Taylor: |r| <= ln(2) / 2, so the first term left out is below 6e-9.
+  F16 sum = F16::set1(1.0F / 5040.0F);
+  sum = fma(sum, r, F16::set1(1.0F / 720.0F));
+  sum = fma(sum, r, F16::set1(1.0F / 120.0F));
+  sum = fma(sum, r, F16::set1(1.0F / 24.0F));
+  sum = fma(sum, r, F16::set1(1.0F / 6.0F));
+  sum = fma(sum, r, F16::set1(0.5F));
+  sum = fma(sum * r, r, r) + F16::set1(1.0F);
+  return scale_by_power(sum, n);
+}
+
+/// log(1 + e) for 0 <= e <= 1, as 2 artanh(e / (2 + e)).
+inline F16 log_one_plus(F16 e) {
+  const F16 s = e / (F16::set1(2.0F) + e);
+  const F16 q = s * s;  // <= 1/9: eight terms leave 1.4e-9
+  F16 sum = F16::set1(1.0F / 15.0F);
+  sum = fma(sum, q, F16::set1(1.0F / 13.0F));
+  sum = fma(sum, q, F16::set1(1.0F / 11.0F));
+  sum = fma(sum, q, F16::set1(1.0F / 9.0F));
+  sum = fma(sum, q, F16::set1(1.0F / 7.0F));
+  sum = fma(sum, q, F16::set1(1.0F / 5.0F));
+  sum = fma(sum, q, F16::set1(1.0F / 3.0F));
+  const F16 twice = s + s;
+  return fma(sum * q, twice, twice);
+}
+
+/// log(x) for normal x > 0.
+inline F16 logarithm(F16 x) {
+  F16 m;
+  F16 n;
+  split_float(x, m, n);
+  const F16 one = F16::set1(1.0F);
+  const F16 root = F16::set1(1.41421356237309505F);
+  n = select_greater(m, root, n + one, n);
+  m = select_greater(m, root, m * F16::set1(0.5F), m);
+  const F16 s = (m - one) / (m + one);
+  const F16 q = s * s;  // <= 0.0295: five terms leave 2e-9
+  F16 sum = F16::set1(1.0F / 9.0F);
+  sum = fma(sum, q, F16::set1(1.0F / 7.0F));
+  sum = fma(sum, q, F16::set1(1.0F / 5.0F));
+  sum = fma(sum, q, F16::set1(1.0F / 3.0F));
+  const F16 twice = s + s;
+  const F16 log_m = fma(sum * q, twice, twice);
+  const F16 low = fma(n, F16::set1(-2.12194440054690583e-4F), log_m);
+  return fma(n, F16::set1(0.693359375F), low);
+}
+
+}  // namespace wholemount::WM_ISA

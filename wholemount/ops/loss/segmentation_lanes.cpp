@@ -1,0 +1,236 @@
+#include "wholemount/ops/loss/segmentation_lanes.h"
+
+#include "wholemount/base/simd/f16_math.h"
+
+namespace wholemount::WM_ISA {
+
+namespace {
+
+// Sixteen voxels: channel c of the logits at logits + c * pitch, `mask` 1 for voxels that exist.
+struct Group {
+  const float* logits;
+  int64_t pitch;
+  const uint8_t* target;
+  F16 mask;
+};
+
+// Presents the `count` <= 16 voxels from `first` on as a group, through `staging` where they do not
+// lie side by side or end before sixteen.
+Group make_group(const SegmentationRun& run, int64_t first, int64_t count, float* staging,
+                 uint8_t* target_staging) {
+  Group group{run.logits + first, run.block_pitch, run.target + first, F16::set1(1.0F)};
+  if (count < 16) {
+    alignas(64) float mask[16] = {};
+    memset(target_staging, 0, 16);
+    for (int64_t i = 0; i < count; ++i) {
+      target_staging[i] = run.target[first + i];
+      mask[i] = 1.0F;
+    }
+    group.target = target_staging;
+    group.mask = F16::load(mask);
+  }
+  if (run.block_width == 1 && count == 16) {
+    return group;
+  }
+  for (int64_t c = 0; c < run.channels; ++c) {
+    const float* source = run.logits + (c / run.block_width) * run.block_pitch +
+                          c % run.block_width + first * run.block_width;
+    for (int64_t i = 0; i < 16; ++i) {
+      staging[16 * c + i] = i < count ? source[i * run.block_width] : 0.0F;
+    }
+  }
+  group.logits = staging;
+  group.pitch = 16;
+  return group;
+}
+
+void add_to(float* lanes, F16 value) { (F16::load(lanes) + value).store(lanes); }
+
+// sigmoid and its complement without cancellation: p = larger or smaller of 1/(1+e), e/(1+e).
+struct Sigmoid {
+  F16 e;         // exp(-|x|)
+  F16 inverse;   // 1 / (1 + e)
+  F16 positive;  // p
+  F16 negative;  // 1 - p
+};
+Sigmoid sigmoid(F16 x) {
+  Sigmoid s;
+  s.e = exponential(F16::zero() - absolute(x));
+  s.inverse = F16::set1(1.0F) / (F16::set1(1.0F) + s.e);
+  const F16 small = s.e * s.inverse;
+  s.positive = select_greater(x, F16::zero(), s.inverse, small);
+  s.negative = select_greater(x, F16::zero(), small, s.inverse);
+  return s;
+}
+
+void sum_regions(const SegmentationSumsRun& sums, const Group& group) {
+  const F16 zero = F16::zero();
+  for (int64_t c = 0; c < sums.run.channels; ++c) {
+    float* rows = sums.partial + 16 * c * SegmentationPartialRow::kNumRows;
+    const F16 x = F16::load(group.logits + c * group.pitch);
+    const F16 t = load_bit(group.target, static_cast<int>(c)) * group.mask;
+    const Sigmoid s = sigmoid(x);
+    const F16 hard = select_greater(x, zero, group.mask, zero);
+    add_to(rows + 16 * SegmentationPartialRow::intersection, s.positive * t);
+    add_to(rows + 16 * SegmentationPartialRow::predicted, s.positive * group.mask);
+    add_to(rows + 16 * SegmentationPartialRow::truth, t);
+    add_to(rows + 16 * SegmentationPartialRow::hard_intersection, hard * t);
+    add_to(rows + 16 * SegmentationPartialRow::hard_predicted, hard);
+    if (sums.entropy) {
+      // -t log p - (1 - t) log(1 - p) = max(x, 0) - x t + log(1 + exp(-|x|))
+      const F16 entropy = (max(x, zero) - x * t) + log_one_plus(s.e);
+      add_to(rows + 16 * SegmentationPartialRow::entropy, entropy * group.mask);
+    }
+  }
+  add_to(sums.partial + 16 * sums.run.channels * SegmentationPartialRow::kNumRows, group.mask);
+}
+
+// Voxels whose target is one of the classes.
+F16 labelled(const SegmentationRun& run, const Group& group, F16 target) {
+  return select_greater(F16::set1(static_cast<float>(run.channels)), target, group.mask,
+                        F16::zero());
+}
+
+struct Softmax {
+  F16 largest;
+  F16 first_largest;  // index of the first largest logit
+  F16 total;          // sum exp(x - largest)
+};
+// Leaves exp(x_c - largest) in exponentials[16 c].
+Softmax softmax(const SegmentationRun& run, const Group& group, float* exponentials) {
+  Softmax s{F16::load(group.logits), F16::zero(), F16::zero()};
+  for (int64_t c = 1; c < run.channels; ++c) {
+    const F16 x = F16::load(group.logits + c * group.pitch);
+    s.first_largest =
+        select_greater(x, s.largest, F16::set1(static_cast<float>(c)), s.first_largest);
+    s.largest = max(x, s.largest);
+  }
+  for (int64_t c = 0; c < run.channels; ++c) {
+    const F16 e = exponential(F16::load(group.logits + c * group.pitch) - s.largest);
+    e.store(exponentials + 16 * c);
+    s.total = s.total + e;
+  }
+  return s;
+}
+
+void sum_classes(const SegmentationSumsRun& sums, const Group& group, float* exponentials) {
+  const F16 zero = F16::zero();
+  const F16 target = load_u8(group.target);
+  const F16 mask = labelled(sums.run, group, target);
+  const Softmax s = softmax(sums.run, group, exponentials);
+  const F16 inverse = F16::set1(1.0F) / s.total;
+  const F16 log_total = sums.entropy ? logarithm(s.total) : zero;
+  for (int64_t c = 0; c < sums.run.channels; ++c) {
+    float* rows = sums.partial + 16 * c * SegmentationPartialRow::kNumRows;
+    const F16 index = F16::set1(static_cast<float>(c));
+    const F16 p = F16::load(exponentials + 16 * c) * inverse;
+    const F16 t = select_equal(target, index, mask, zero);
+    const F16 hard = select_equal(s.first_largest, index, mask, zero);
+    add_to(rows + 16 * SegmentationPartialRow::intersection, p * t);
+    add_to(rows + 16 * SegmentationPartialRow::predicted, p * mask);
+    add_to(rows + 16 * SegmentationPartialRow::truth, t);
+    add_to(rows + 16 * SegmentationPartialRow::hard_intersection, hard * t);
+    add_to(rows + 16 * SegmentationPartialRow::hard_predicted, hard);
+    if (sums.entropy) {
+      const F16 x = F16::load(group.logits + c * group.pitch);
+      add_to(rows + 16 * SegmentationPartialRow::entropy, (log_total + (s.largest - x)) * t);
+    }
+  }
+  add_to(sums.partial + 16 * sums.run.channels * SegmentationPartialRow::kNumRows, mask);
+}
+
+// The results go to out + c * pitch; each channel is read before it is written.
+void gradient_regions(const SegmentationGradientRun& gradient, const Group& group, float* out,
+                      int64_t pitch) {
+  const F16 e = F16::set1(gradient.e);
+  for (int64_t c = 0; c < gradient.run.channels; ++c) {
+    const F16 x = F16::load(group.logits + c * group.pitch);
+    const F16 t = load_bit(group.target, static_cast<int>(c));
+    const Sigmoid s = sigmoid(x);
+    const F16 g = fma(F16::set1(gradient.a[c]), t, F16::set1(gradient.b[c]));
+    const F16 difference =
+        select_greater(t, F16::zero(), F16::zero() - s.negative, s.positive);  // p - t
+    fma(g, s.positive * s.negative, e * difference).store(out + c * pitch);
+  }
+}
+
+void gradient_classes(const SegmentationGradientRun& gradient, const Group& group,
+                      float* exponentials, float* out, int64_t pitch) {
+  const F16 zero = F16::zero();
+  const F16 one = F16::set1(1.0F);
+  const F16 target = load_u8(group.target);
+  const F16 mask = labelled(gradient.run, group, target);
+  const Softmax s = softmax(gradient.run, group, exponentials);
+  const F16 inverse = one / s.total;
+  const auto slope_of = [&](int64_t c) {
+    const F16 t = select_equal(target, F16::set1(static_cast<float>(c)), one, zero);
+    return fma(F16::set1(gradient.a[c]), t, F16::set1(gradient.b[c]));
+  };
+  F16 mean = zero;
+  for (int64_t c = 0; c < gradient.run.channels; ++c) {
+    mean = fma(F16::load(exponentials + 16 * c) * inverse, slope_of(c), mean);
+  }
+  const F16 e = F16::set1(gradient.e);
+  for (int64_t c = 0; c < gradient.run.channels; ++c) {
+    const F16 p = F16::load(exponentials + 16 * c) * inverse;
+    const F16 t = select_equal(target, F16::set1(static_cast<float>(c)), one, zero);
+    const F16 dx = fma(p, slope_of(c) - mean, e * (p - t));
+    (dx * mask).store(out + c * pitch);
+  }
+}
+
+// Copies the gradients of `count` voxels from `staging` to where they belong; padding lanes of the
+// last channel block become zero.
+void scatter(const SegmentationGradientRun& gradient, int64_t first, int64_t count,
+             const float* staging) {
+  const int64_t width = gradient.run.block_width;
+  const int64_t stored = (gradient.run.channels + width - 1) / width * width;
+  for (int64_t c = 0; c < stored; ++c) {
+    float* target = gradient.out + (c / width) * gradient.out_block_pitch + c % width;
+    for (int64_t i = 0; i < count; ++i) {
+      target[(first + i) * width] = c < gradient.run.channels ? staging[16 * c + i] : 0.0F;
+    }
+  }
+}
+
+}  // namespace
+
+void segmentation_sums_run(const SegmentationSumsRun& sums) {
+  float* exponentials = sums.run.work + 16 * sums.run.channels;
+  uint8_t target_staging[16];
+  for (int64_t first = 0; first < sums.run.num_voxels; first += 16) {
+    const int64_t left = sums.run.num_voxels - first;
+    const Group group =
+        make_group(sums.run, first, left < 16 ? left : 16, sums.run.work, target_staging);
+    if (sums.run.classes) {
+      sum_classes(sums, group, exponentials);
+    } else {
+      sum_regions(sums, group);
+    }
+  }
+}
+
+void segmentation_gradient_run(const SegmentationGradientRun& gradient) {
+  const SegmentationRun& run = gradient.run;
+  float* exponentials = run.work + 16 * run.channels;
+  uint8_t target_staging[16];
+  for (int64_t first = 0; first < run.num_voxels; first += 16) {
+    const int64_t left = run.num_voxels - first;
+    const int64_t count = left < 16 ? left : 16;
+    const Group group = make_group(run, first, count, run.work, target_staging);
+    // A group that was staged is answered in the same place.
+    const bool is_staged = group.logits == run.work;
+    float* out = is_staged ? run.work : gradient.out + first;
+    const int64_t pitch = is_staged ? 16 : gradient.out_block_pitch;
+    if (run.classes) {
+      gradient_classes(gradient, group, exponentials, out, pitch);
+    } else {
+      gradient_regions(gradient, group, out, pitch);
+    }
+    if (is_staged) {
+      scatter(gradient, first, count, run.work);
+    }
+  }
+}
+
+}  // namespace wholemount::WM_ISA

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "wholemount/base/simd/isa.h"
+
+namespace wholemount {
+
+/// A run of neighbouring voxels of the logits and the target of a segmentation loss, walked in
+/// groups of sixteen voxels.
+struct SegmentationRun {
+  const float* logits;   ///< channel 0 of the first voxel
+  int64_t block_pitch;   ///< floats from one channel block to the next
+  int64_t block_width;   ///< 1 (plain) or 16 (blocked16)
+  int64_t channels;
+  const uint8_t* target;
+  int64_t num_voxels;
+  bool classes;          ///< softmax and class indices; else sigmoid and bit masks
+  float* work;           ///< segmentation_work_floats(channels), 64-byte aligned
+};
+
+/// Floats of work space: the group's logits (or gradients) and its exponentials.
+inline int64_t segmentation_work_floats(int64_t channels) { return 2 * 16 * channels; }
+
+/// Rows of partial sums per channel; kVoxels is kept once, after the channels.
+struct SegmentationPartialRow {
+  enum : int64_t {
+    intersection = 0,       ///< sum p t
+    predicted = 1,          ///< sum p
+    truth = 2,              ///< sum t
+    entropy = 3,            ///< regions: cross entropy; classes: -log p where t = 1
+    hard_intersection = 4,  ///< decided voxels that are true
+    hard_predicted = 5,     ///< decided voxels: logit > 0, or the first largest logit
+    kNumRows = 6
+  };
+};
+
+/// Floats (or doubles) of sixteen-lane partial sums: [channels][kNumRows][16], then [16] counting
+/// voxels.
+inline int64_t segmentation_partial_lanes(int64_t channels) {
+  return 16 * (channels * SegmentationPartialRow::kNumRows + 1);
+}
+
+/// Adds a run to the sixteen-lane sums `partial`; `entropy` asks for that row, else it is left.
+struct SegmentationSumsRun {
+  SegmentationRun run;
+  float* partial;
+  bool entropy;
+};
+
+/// Writes the gradient of the logits. With g_c = a_c t_c + b_c = dL/dp_c of the sums and e the
+/// weight of the voxel term: regions p (1 - p) g + e (p - t); classes
+/// p_c (g_c - sum_k p_k g_k) + e (p_c - t_c), 0 where the target is no class.
+struct SegmentationGradientRun {
+  SegmentationRun run;
+  float* out;  ///< laid out as the logits; may be the logits
+  int64_t out_block_pitch;
+  const float* a;  ///< [channels]
+  const float* b;  ///< [channels]
+  float e;
+};
+
+// clang-format off
+WM_DECLARE_PER_ISA(
+void segmentation_sums_run(const SegmentationSumsRun& sums);
+void segmentation_gradient_run(const SegmentationGradientRun& gradient);
+)
+// clang-format on
+
+}  // namespace wholemount
