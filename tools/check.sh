@@ -1,0 +1,47 @@
+# Sourced by ./run check, whose functions and $root it uses. Every part runs even when an earlier
+# one failed; the failures are listed at the end.
+failures=()
+
+part() {
+  local name=$1
+  shift
+  echo "== $name"
+  "$@" || failures+=("$name")
+}
+
+sources() {
+  git -C "$root" ls-files -z -- '*.h' '*.cpp'
+}
+
+check_format() {
+  (cd "$root" && sources | xargs -0 clang-format --dry-run -Werror)
+}
+
+# Tests are not linted: the macros of GoogleTest trip checks that are right elsewhere. GCC's own
+# warning flags are unknown to clang and left out of the database's errors.
+check_lint() {
+  (cd "$root" && git ls-files -z -- 'wholemount/*.cpp' 'cli/*.cpp' ':!*_test.cpp' |
+    xargs -0 -P "$(nproc)" -n 4 clang-tidy --quiet -p build/dev \
+      --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-error \
+      --extra-arg=-Wno-unused-command-line-argument 2>/dev/null)
+}
+
+check_preset() {
+  build "$1" && run_tests "$1"
+}
+
+part "sizes of files" python3 "$root/tools/check_sizes.py" "$root"
+part "format" check_format
+part "tests with address and undefined-behaviour sanitizers" check_preset dev
+part "lint" check_lint
+part "tests with the thread sanitizer" check_preset tsan
+if [[ -x $root/tools/check_spills.sh ]]; then
+  part "kernels hold their numbers in registers" "$root/tools/check_spills.sh"
+fi
+
+if ((${#failures[@]} > 0)); then
+  echo "check: failed:" >&2
+  printf '  %s\n' "${failures[@]}" >&2
+  exit 1
+fi
+echo "check: all parts passed"
