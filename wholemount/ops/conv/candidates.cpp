@@ -1,0 +1,84 @@
+#include "wholemount/ops/conv/candidates.h"
+
+#include <array>
+
+#include "wholemount/ops/conv/reference_kernels.h"
+
+namespace wholemount {
+
+namespace {
+
+/// One implementation: why it refuses a problem (empty: it takes it), and how it is made.
+template <class Problem>
+struct Candidate {
+  const char* name;
+  std::string (*refusal)(const Problem& problem, const Target& target);
+  std::shared_ptr<const Kernel> (*make)(const Problem& problem, const Target& target,
+                                        std::string reason);
+};
+
+template <class Problem, size_t kCount>
+std::shared_ptr<const Kernel> choose(const std::array<Candidate<Problem>, kCount>& candidates,
+                                     const Problem& problem, const Target& target) {
+  std::string reason;
+  for (const Candidate<Problem>& candidate : candidates) {
+    const std::string refusal = candidate.refusal(problem, target);
+    if (refusal.empty()) {
+      return candidate.make(problem, target,
+                            reason.empty() ? "first candidate" : "refused: " + reason);
+    }
+    reason += (reason.empty() ? "" : "; ") + (candidate.name + (": " + refusal));
+  }
+  throw InternalError("no implementation of " + problem.pass + ": " + reason);
+}
+
+template <class Kind, class Problem>
+std::string direct_refusal(const Problem& problem, const Target& target) {
+  return target.reference ? "reference kernels were asked for" : Kind::refusal(problem);
+}
+
+template <class Kind, class Problem>
+std::shared_ptr<const Kernel> make_direct(const Problem& problem, const Target& target,
+                                          std::string reason) {
+  return std::make_shared<Kind>(problem, target.isa, std::move(reason));
+}
+
+std::string element_refusal(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f64
+             ? std::string()
+             : "takes float32 and float64, not " + std::string(dtype_name(dtype));
+}
+
+}  // namespace
+
+std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
+                                                 const Target& target) {
+  using C = Candidate<CorrelationProblem>;
+  static constexpr std::array<C, 2> kCandidates{
+      C{"direct", direct_refusal<CorrelationKernel, CorrelationProblem>,
+        make_direct<CorrelationKernel, CorrelationProblem>},
+      C{"reference",
+        [](const CorrelationProblem& p, const Target&) { return element_refusal(p.weights.dtype); },
+        [](const CorrelationProblem& p, const Target&, std::string reason) {
+          return make_reference_correlation(p, std::move(reason));
+        }}};
+  return choose(kCandidates, problem, target);
+}
+
+std::shared_ptr<const Kernel> choose_weight_gradient(const WeightGradientProblem& problem,
+                                                     const Target& target) {
+  using C = Candidate<WeightGradientProblem>;
+  static constexpr std::array<C, 2> kCandidates{
+      C{"direct", direct_refusal<WeightGradientKernel, WeightGradientProblem>,
+        make_direct<WeightGradientKernel, WeightGradientProblem>},
+      C{"reference",
+        [](const WeightGradientProblem& p, const Target&) {
+          return element_refusal(p.weights.dtype);
+        },
+        [](const WeightGradientProblem& p, const Target&, std::string reason) {
+          return make_reference_weight_gradient(p, std::move(reason));
+        }}};
+  return choose(kCandidates, problem, target);
+}
+
+}  // namespace wholemount

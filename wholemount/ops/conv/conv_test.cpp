@@ -1,0 +1,169 @@
+#include "wholemount/ops/conv/conv.h"
+
+#include <gtest/gtest.h>
+
+#include "testing/gradient_check.h"
+#include "testing/op_contract.h"
+#include "wholemount/ops/activation/activation.h"
+#include "wholemount/ops/conv/convolution_ops.h"
+
+namespace wholemount {
+namespace {
+
+struct ConvCase {
+  const char* description = "";
+  int64_t n = 1;
+  std::vector<int64_t> c_in;
+  int64_t c_out = 1;
+  Extent3 extent;
+  ConvGeometry geometry;
+  bool bias = true;
+  /// Transforms of the inputs; missing: none.
+  std::vector<InputFill> fills = {};
+};
+
+std::vector<TensorDesc> inputs_of(const ConvCase& c) {
+  std::vector<TensorDesc> xs;
+  for (const int64_t channels : c.c_in) {
+    xs.push_back(TensorDesc::activation(c.n, channels, c.extent));
+  }
+  return xs;
+}
+
+int64_t sum(const std::vector<int64_t>& values) {
+  int64_t result = 0;
+  for (const int64_t value : values) result += value;
+  return result;
+}
+
+TensorDesc weights_of(const ConvCase& c) {
+  return TensorDesc::plain(c.c_out, sum(c.c_in), c.geometry.kernel);
+}
+
+TensorDesc output_of(const ConvCase& c) {
+  return TensorDesc::activation(c.n, c.c_out, conv_output_extent(c.geometry, c.extent, "test"));
+}
+
+InputFill fill_of(const ConvCase& c, size_t input) {
+  return input < c.fills.size() ? c.fills[input] : InputFill{};
+}
+
+void check_forward(const ConvCase& c) {
+  OpCase op_case;
+  op_case.op = make_conv_op(ConvKind::conv, c.geometry);
+  TensorDesc bias = TensorDesc::plain(1, 1, {1, 1, c.c_out});
+  if (!c.bias) bias.n = 0;
+  op_case.inputs = {weights_of(c), bias};
+  op_case.fills = {InputFill::parameter(), InputFill::parameter()};
+  for (const TensorDesc& x : inputs_of(c)) {
+    op_case.fills.push_back(fill_of(c, op_case.inputs.size() - 2));
+    op_case.inputs.push_back(x);
+  }
+  // One rounded multiply-add for each weight behind an output, and one per transformed input.
+  op_case.tolerance_terms =
+      2.0 * static_cast<double>(sum(c.c_in) * volume(c.geometry.kernel) + 1);
+  op_case.description = c.description;
+  check_op(op_case);
+}
+
+void check_data_gradient(const ConvCase& c) {
+  OpCase op_case;
+  op_case.op = make_conv_data_gradient_op(ConvKind::conv, c.geometry, c.c_in, c.extent);
+  op_case.inputs = {output_of(c), weights_of(c)};
+  op_case.fills = {InputFill{}, InputFill::parameter()};
+  op_case.tolerance_terms = static_cast<double>(c.c_out * volume(c.geometry.kernel) + 1);
+  for (size_t i = 0; c.c_in.size() > 1 && i < c.c_in.size(); ++i) {
+    op_case.optional_outputs.push_back(static_cast<int>(i));
+  }
+  op_case.description = c.description;
+  check_op(op_case);
+}
+
+void check_weight_gradient(const ConvCase& c) {
+  OpCase op_case;
+  op_case.op = make_conv_weight_gradient_op(ConvKind::conv, c.geometry, c.bias);
+  op_case.inputs = {output_of(c)};
+  op_case.fills = {InputFill{}};
+  for (const TensorDesc& x : inputs_of(c)) {
+    op_case.fills.push_back(fill_of(c, op_case.inputs.size() - 1));
+    op_case.inputs.push_back(x);
+  }
+  op_case.accumulating_outputs = {0};
+  op_case.optional_outputs = {0};
+  if (c.bias) {
+    op_case.accumulating_outputs.push_back(1);
+    op_case.optional_outputs.push_back(1);
+  }
+  // One multiply-add per output voxel, and one per transformed input.
+  op_case.tolerance_terms = 2.0 * static_cast<double>(output_of(c).n * volume(output_of(c).extent));
+  op_case.description = c.description;
+  check_op(op_case);
+}
+
+void check_all_passes(const ConvCase& c) {
+  check_forward(c);
+  check_data_gradient(c);
+  check_weight_gradient(c);
+}
+
+TEST(Conv, keeps_the_operator_contract_for_every_channel_count) {
+  const ConvGeometry k3;
+  check_all_passes({"image to features", 1, {1}, 16, {3, 5, 30}, k3});
+  check_all_passes({"two modalities, n = 2", 2, {2}, 5, {3, 4, 5}, k3});
+  check_all_passes({"plain to plain", 1, {3}, 4, {2, 3, 5}, k3});
+  check_all_passes({"four plain channels", 1, {4}, 17, {2, 3, 5}, k3});
+  check_all_passes({"features to logits", 1, {16}, 3, {3, 4, 6}, k3});
+  check_all_passes({"ragged blocks", 1, {17}, 24, {2, 5, 4}, k3});
+  check_all_passes({"whole blocks", 1, {32}, 48, {2, 3, 7}, k3});
+  check_all_passes({"five to five without bias", 1, {5}, 5, {2, 3, 4}, k3, false});
+}
+
+TEST(Conv, keeps_the_operator_contract_for_concatenated_inputs) {
+  const ConvGeometry k3;
+  check_all_passes({"up and skip", 1, {16, 16}, 16, {3, 4, 9}, k3});
+  check_all_passes({"ragged", 1, {17, 5}, 20, {2, 3, 4}, k3});
+  check_all_passes({"image beside features", 1, {16, 1, 3}, 17, {2, 4, 5}, k3});
+}
+
+TEST(Conv, keeps_the_operator_contract_for_every_geometry) {
+  check_all_passes({"k1 p0", 1, {20}, 33, {2, 3, 5}, {{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}});
+  check_all_passes({"k2 s2 p0", 1, {5}, 16, {5, 6, 7}, {{2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}}});
+  check_all_passes({"k5 p2", 1, {6}, 18, {3, 6, 7}, {{5, 5, 5}, {1, 1, 1}, {2, 2, 2}, {1, 1, 1}}});
+  check_all_passes({"s2", 1, {17}, 5, {5, 6, 9}, {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}}});
+  check_all_passes({"s3 k2", 1, {2}, 5, {7, 8, 8}, {{2, 2, 2}, {3, 3, 3}, {0, 0, 0}, {1, 1, 1}}});
+  check_all_passes({"dilation 2", 1, {7}, 6, {7, 6, 9}, {{3, 3, 3}, {1, 1, 1}, {2, 2, 2}, {2, 2, 2}}});
+  check_all_passes({"dilation 2 stride 3", 1, {5}, 6, {9, 8, 11},
+                    {{3, 2, 3}, {3, 2, 3}, {1, 0, 3}, {2, 2, 1}}});
+  check_all_passes({"different axes", 1, {5}, 7, {6, 4, 9}, {{1, 3, 2}, {2, 1, 3}, {0, 2, 1}, {1, 1, 2}}});
+  check_all_passes({"padding beyond the kernel", 1, {3}, 5, {2, 2, 3}, {{1, 2, 2}, {1, 1, 1}, {2, 3, 2}, {1, 1, 1}}});
+  check_all_passes({"no padding", 1, {16}, 16, {4, 5, 6}, {{3, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}});
+}
+
+TEST(Conv, keeps_the_operator_contract_in_two_dimensions_and_at_single_voxels) {
+  const ConvGeometry plane{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}};
+  check_all_passes({"2-D", 2, {16}, 20, {1, 19, 33}, plane});
+  check_all_passes({"2-D image, stride 2", 1, {3}, 16, {1, 21, 18},
+                    {{1, 5, 5}, {1, 2, 2}, {0, 2, 2}, {1, 1, 1}}});
+  check_all_passes({"one voxel", 1, {16}, 16, {1, 1, 1}, {}});
+  check_all_passes({"one row", 1, {4}, 6, {1, 1, 70}, {}});
+  check_all_passes({"one column", 1, {5}, 6, {1, 40, 1}, {}});
+}
+
+TEST(Conv, keeps_the_operator_contract_when_inputs_are_read_through_transforms) {
+  const ConvGeometry k3;
+  check_all_passes({"norm and ReLU", 1, {16}, 16, {3, 4, 5}, k3, true, {InputFill::through(0.0F)}});
+  check_all_passes({"leaky and plain image", 1, {17, 2}, 5, {3, 4, 5}, k3, true,
+                    {InputFill::through(0.01F), InputFill::activated(0.25F)}});
+  check_all_passes({"one of two, n = 2", 2, {5, 20}, 6, {2, 3, 4}, k3, true,
+                    {InputFill{}, InputFill::through(1.0F)}});
+  check_all_passes({"image through a scale", 1, {3}, 6, {2, 3, 4}, k3, true,
+                    {InputFill::through(0.1F)}});
+}
+
+TEST(Conv, keeps_the_operator_contract_for_deep_layers_and_many_slabs) {
+  check_all_passes({"many channels on few voxels", 1, {160}, 36, {1, 2, 3}, {}});
+  check_all_passes({"several slabs, bands and parts", 1, {5}, 6, {19, 21, 5}, {}});
+}
+
+}  // namespace
+}  // namespace wholemount

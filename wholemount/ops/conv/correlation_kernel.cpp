@@ -1,0 +1,369 @@
+#include "wholemount/ops/conv/correlation_kernel.h"
+
+#include <algorithm>
+
+#include "wholemount/ops/conv/inner/correlation_plane.h"
+#include "wholemount/ops/conv/scratch_cursor.h"
+
+namespace wholemount {
+
+namespace {
+
+/// Packed weights of the source blocks that pass by while the sums rest in scratch.
+constexpr int64_t kChunkBytes = int64_t{256} << 10;
+/// Enough tasks for many threads to end at about the same time.
+constexpr int64_t kWantedTasks = 64;
+/// A slab of fewer planes would load its halo too often.
+constexpr int64_t kMinSlab = 8;
+
+}  // namespace
+
+int64_t CorrelationProblem::source_channels() const {
+  return source_is_first_weight_axis ? weights.n : weights.c;
+}
+int64_t CorrelationProblem::destination_channels() const {
+  return source_is_first_weight_axis ? weights.c : weights.n;
+}
+int64_t CorrelationProblem::source_weight_stride() const {
+  const int64_t taps = volume(weights.extent);
+  return source_is_first_weight_axis ? taps * weights.c : taps;
+}
+int64_t CorrelationProblem::destination_weight_stride() const {
+  const int64_t taps = volume(weights.extent);
+  return source_is_first_weight_axis ? taps : taps * weights.c;
+}
+
+int64_t CorrelationProblem::flops() const {
+  const TensorDesc& coarse = adjoint ? sources.front() : destinations.front();
+  int64_t channels = 0;
+  for (const TensorDesc& desc : destinations) channels += desc.n > 0 ? desc.c : 0;
+  const int64_t per_voxel = 2 * volume(weights.extent) * channels * source_channels();
+  return checked_multiply(checked_multiply(coarse.n, volume(coarse.extent)), per_voxel);
+}
+
+int64_t CorrelationProblem::traffic_bytes() const {
+  size_t bytes = weights.bytes();
+  for (const TensorDesc& desc : sources) bytes += desc.bytes();
+  for (const TensorDesc& desc : destinations) bytes += desc.n > 0 ? desc.bytes() : 0;
+  return static_cast<int64_t>(bytes);
+}
+
+std::string CorrelationKernel::refusal(const CorrelationProblem& problem) {
+  const auto fits = [](const TensorDesc& desc) {
+    return desc.n == 0 || (desc.dtype == DType::f32 &&
+                           (desc.layout == Layout::blocked16 || desc.c <= 4));
+  };
+  if (problem.weights.dtype != DType::f32 ||
+      !std::all_of(problem.sources.begin(), problem.sources.end(), fits) ||
+      !std::all_of(problem.destinations.begin(), problem.destinations.end(), fits)) {
+    return "takes float32 tensors, blocked or of 1 to 4 plain channels";
+  }
+  return {};
+}
+
+/// Where a task's things lie in thread scratch; also used to size it.
+struct CorrelationKernel::Scratch {
+  Scratch(const CorrelationKernel& kernel, std::byte* base) : cursor(base) {
+    ring = cursor.take<float*>(static_cast<int64_t>(kernel.source_blocks_.size()));
+    for (size_t i = 0; i < kernel.source_blocks_.size(); ++i) {
+      float* block = cursor.take<float>(kernel.ring_.block_floats(kernel.source_blocks_[i]));
+      if (base != nullptr) ring[i] = block;
+    }
+    tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
+    chunks = cursor.take<CorrelationChunk>(static_cast<int64_t>(kernel.source_blocks_.size()));
+    bias = cursor.take<float>(32);
+    sums = cursor.take<float>(kernel.accumulator_floats_);
+  }
+  ScratchCursor cursor;
+  float** ring;
+  int64_t* tap_offsets;
+  CorrelationChunk* chunks;
+  float* bias;
+  float* sums;
+};
+
+CorrelationKernel::CorrelationKernel(CorrelationProblem problem, Isa isa, std::string reason)
+    : problem_(std::move(problem)),
+      isa_(isa),
+      reason_(std::move(reason)),
+      source_blocks_(channel_blocks(problem_.sources)),
+      destination_blocks_(channel_blocks(problem_.destinations)) {
+  for (const ChannelBlock& block : source_blocks_) source_lanes_.push_back(block.lanes);
+  build_classes();
+  build_groups(isa);
+  choose_boxes();
+  size_scratch();
+}
+
+void CorrelationKernel::build_classes() {
+  const CorrelationGeometry& g = problem_.geometry;
+  for (const AxisClass& d : g.d.classes) {
+    for (const AxisClass& h : g.h.classes) {
+      for (const AxisClass& w : g.w.classes) {
+        Class one{{d.start, h.start, w.start}, {d.count, h.count, w.count}, {}, num_taps_};
+        for (const AxisTap& td : d.taps) {
+          for (const AxisTap& th : h.taps) {
+            for (const AxisTap& tw : w.taps) {
+              one.taps.push_back({td.offset, th.offset, tw.offset,
+                                  (td.k * g.kernel.h + th.k) * g.kernel.w + tw.k});
+            }
+          }
+        }
+        num_taps_ += static_cast<int64_t>(one.taps.size());
+        classes_.push_back(std::move(one));
+      }
+    }
+  }
+}
+
+void CorrelationKernel::build_groups(Isa isa) {
+  const auto most = static_cast<size_t>(WM_PICK_ISA(isa, correlation_max_destinations)());
+  const int64_t source_channels = problem_.source_channels();
+  int64_t offset = 0;
+  for (size_t block = 0; block < destination_blocks_.size(); block += most) {
+    const size_t count = std::min(most, destination_blocks_.size() - block);
+    groups_.push_back({block, static_cast<int32_t>(count), offset});
+    offset = checked_add(offset, checked_multiply(source_channels * num_taps_,
+                                                  static_cast<int64_t>(count) * 16));
+  }
+  shared_bytes_ = static_cast<size_t>(checked_multiply(offset, sizeof(float)));
+}
+
+void CorrelationKernel::choose_boxes() {
+  const CorrelationGeometry& g = problem_.geometry;
+  int64_t voxel_bytes = 0;
+  for (const ChannelBlock& block : source_blocks_) {
+    voxel_bytes += block.scratch_pitch() * static_cast<int64_t>(sizeof(float));
+  }
+  const auto fits = [&](int64_t rows, int64_t columns) {
+    const SourceRing ring(g, rows, columns, 0);
+    return ring.block_voxels() * voxel_bytes <= kRingBytes;
+  };
+  const Band band = choose_band(g.h.count, g.w.count, fits);
+  const int64_t bands = divide_up(g.h.count, band.rows) * divide_up(g.w.count, band.columns);
+  const int64_t n = problem_.sources.front().n;
+  const int64_t slabs =
+      std::clamp<int64_t>(divide_up(kWantedTasks, n * bands), 1, divide_up(g.d.count, kMinSlab));
+  const int64_t planes = divide_up(g.d.count, slabs);
+  box_ = {planes, band.rows, band.columns};
+  boxes_ = {divide_up(g.d.count, planes), divide_up(g.h.count, band.rows),
+            divide_up(g.w.count, band.columns)};
+  const auto num_groups = static_cast<int64_t>(groups_.size());
+  group_parts_ = std::clamp<int64_t>(divide_up(kWantedTasks, n * volume(boxes_)), 1,
+                                     std::max<int64_t>(num_groups, 1));
+  groups_per_part_ = std::max<int64_t>(divide_up(num_groups, group_parts_), 1);
+  group_parts_ = std::max<int64_t>(divide_up(num_groups, groups_per_part_), 1);
+}
+
+int64_t CorrelationKernel::chunk_blocks(const Group& group, const Class& one) const {
+  const int64_t bytes = static_cast<int64_t>(one.taps.size()) * 16 * group.num_blocks * 16 *
+                        static_cast<int64_t>(sizeof(float));
+  return std::max<int64_t>(kChunkBytes / std::max<int64_t>(bytes, 1), 1);
+}
+
+void CorrelationKernel::size_scratch() {
+  const auto tile_voxels = WM_PICK_ISA(isa_, correlation_tile_voxels);
+  int64_t slack = 0;
+  for (const Group& group : groups_) slack = std::max(slack, tile_voxels(group.num_blocks));
+  ring_ = SourceRing(problem_.geometry, box_.h, box_.w, slack);
+  const int64_t flat = (box_.h - 1) * ring_.columns() + box_.w;
+  for (const Group& group : groups_) {
+    const int64_t tile = tile_voxels(group.num_blocks);
+    bool one_chunk = true;
+    for (const Class& one : classes_) {
+      one_chunk = one_chunk &&
+                  chunk_blocks(group, one) >= static_cast<int64_t>(source_blocks_.size());
+    }
+    for (const ChannelBlock& block : source_blocks_) {
+      one_chunk = one_chunk && block.plain == source_blocks_.front().plain;
+    }
+    accumulator_floats_ =
+        std::max(accumulator_floats_,
+                 (one_chunk ? tile : round_up(flat, tile)) * group.num_blocks * 16);
+  }
+  thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
+}
+
+std::string CorrelationKernel::name() const {
+  return problem_.pass + "_direct_" + std::string(isa_name(isa_));
+}
+
+int64_t CorrelationKernel::num_tasks(int phase) const {
+  if (phase == 0) return static_cast<int64_t>(groups_.size() * source_blocks_.size());
+  if (groups_.empty()) return 0;
+  return problem_.sources.front().n * group_parts_ * volume(boxes_);
+}
+
+CorrelationKernel::Task CorrelationKernel::task_at(int64_t task) const {
+  const CorrelationGeometry& g = problem_.geometry;
+  const int64_t w = task % boxes_.w;
+  task /= boxes_.w;
+  const int64_t h = task % boxes_.h;
+  task /= boxes_.h;
+  const int64_t d = task % boxes_.d;
+  task /= boxes_.d;
+  const int64_t part = task % group_parts_;
+  Task result;
+  result.n = task / group_parts_;
+  result.first_group = static_cast<size_t>(part * groups_per_part_);
+  result.last_group =
+      std::min(result.first_group + static_cast<size_t>(groups_per_part_), groups_.size());
+  result.box = clip({{d * box_.d, h * box_.h, w * box_.w},
+                     {(d + 1) * box_.d, (h + 1) * box_.h, (w + 1) * box_.w}},
+                    {g.d.count, g.h.count, g.w.count});
+  return result;
+}
+
+Box3 CorrelationKernel::input_box(int phase, int64_t task, int input) const {
+  if (input == problem_.weights_input) {
+    return phase == 0 ? whole_box(problem_.weights.extent) : Box3{};
+  }
+  if (phase == 0) return {};
+  if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
+  return problem_.geometry.source_box(task_at(task).box);
+}
+
+Box3 CorrelationKernel::output_box(int phase, int64_t task, int output) const {
+  if (phase == 0 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
+  return problem_.geometry.destination_box(task_at(task).box);
+}
+
+void CorrelationKernel::run(int phase, int64_t task, const KernelArgs& args) const {
+  if (phase == 0) {
+    pack_weights(task, args);
+  } else {
+    correlate_box(task_at(task), args);
+  }
+}
+
+void CorrelationKernel::pack_weights(int64_t task, const KernelArgs& args) const {
+  const auto num_sources = static_cast<int64_t>(source_blocks_.size());
+  const Group& group = groups_[static_cast<size_t>(task / num_sources)];
+  const ChannelBlock& source = source_blocks_[static_cast<size_t>(task % num_sources)];
+  const auto* weights =
+      args.inputs[static_cast<size_t>(problem_.weights_input)].view.at<float>(0, 0);
+  const int64_t source_stride = problem_.source_weight_stride();
+  const int64_t destination_stride = problem_.destination_weight_stride();
+  const int64_t lane_floats = int64_t{group.num_blocks} * 16;
+  float* packed = reinterpret_cast<float*>(args.shared_scratch) + group.weights_offset;
+  for (const Class& one : classes_) {
+    const auto taps = static_cast<int64_t>(one.taps.size());
+    float* out = packed + lane_floats * (problem_.source_channels() * one.taps_before +
+                                         source.channel * taps);
+    for (int64_t lane = 0; lane < source.lanes; ++lane) {
+      for (int32_t b = 0; b < group.num_blocks; ++b) {
+        const ChannelBlock& destination =
+            destination_blocks_[group.first_block + static_cast<size_t>(b)];
+        for (int64_t c = 0; c < 16; ++c) {
+          const bool used = c < destination.lanes;
+          const float* in = used ? weights + (source.channel + lane) * source_stride +
+                                       (destination.channel + c) * destination_stride
+                                 : nullptr;
+          float* to = out + lane * lane_floats + b * 16 + c;
+          for (int64_t t = 0; t < taps; ++t) {
+            to[t * source.lanes * lane_floats] =
+                used ? in[one.taps[static_cast<size_t>(t)].index] : 0.0F;
+          }
+        }
+      }
+    }
+  }
+}
+
+void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) const {
+  const Scratch scratch(*this, args.thread_scratch);
+  SourceRing::Load load;
+  load.geometry = &problem_.geometry;
+  load.blocks = source_blocks_;
+  load.tensors = args.inputs.subspan(static_cast<size_t>(problem_.first_source));
+  load.block_scratch = scratch.ring;
+  load.n = task.n;
+  load.box = task.box;
+  load.source = problem_.geometry.source_box(task.box);
+  int64_t loaded = task.box.begin.d * problem_.geometry.d.source_step;
+  for (int64_t jd = task.box.begin.d; jd < task.box.end.d; ++jd) {
+    ring_.load_planes(load, isa_, jd, loaded);
+    for (const Class& one : classes_) {
+      if (jd >= one.count.d || task.box.begin.h >= one.count.h ||
+          task.box.begin.w >= one.count.w) {
+        continue;
+      }
+      for (size_t t = 0; t < one.taps.size(); ++t) {
+        scratch.tap_offsets[t] = ring_.tap_offset(problem_.geometry, jd, one.taps[t].od,
+                                                  one.taps[t].oh, one.taps[t].ow);
+      }
+      for (size_t group = task.first_group; group < task.last_group; ++group) {
+        correlate_group(task, groups_[group], one, jd, scratch, args);
+      }
+    }
+  }
+}
+
+void CorrelationKernel::correlate_group(const Task& task, const Group& group, const Class& one,
+                                        int64_t jd, const Scratch& scratch,
+                                        const KernelArgs& args) const {
+  const CorrelationGeometry& g = problem_.geometry;
+  const auto num_taps = static_cast<int64_t>(one.taps.size());
+  const int64_t lane_floats = int64_t{group.num_blocks} * 16;
+  CorrelationPlane plane{};
+  plane.chunks = scratch.chunks;
+  plane.tap_offsets = scratch.tap_offsets;
+  plane.num_taps = static_cast<int32_t>(num_taps);
+  plane.bias = scratch.bias;
+  plane.num_destinations = group.num_blocks;
+  plane.row_pitch = ring_.columns();
+  plane.rows = std::min(task.box.end.h, one.count.h) - task.box.begin.h;
+  plane.columns = std::min(task.box.end.w, one.count.w) - task.box.begin.w;
+  plane.accumulators = scratch.sums;
+
+  bool wanted = false;
+  const float* bias = problem_.bias_input < 0
+                          ? nullptr
+                          : args.inputs[static_cast<size_t>(problem_.bias_input)].view.at<float>(0, 0);
+  for (int32_t b = 0; b < group.num_blocks; ++b) {
+    const ChannelBlock& block = destination_blocks_[group.first_block + static_cast<size_t>(b)];
+    for (int64_t c = 0; c < 16; ++c) {
+      scratch.bias[b * 16 + c] =
+          bias != nullptr && c < block.lanes ? bias[block.channel + c] : 0.0F;
+    }
+    const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
+    CorrelationDestination& destination = plane.destinations[b];
+    if (view.origin == nullptr) continue;
+    wanted = true;
+    destination.origin = view.at<float>(task.n, block.plain ? 0 : block.block,
+                                        one.start.d + jd * g.d.destination_step,
+                                        one.start.h + task.box.begin.h * g.h.destination_step,
+                                        one.start.w + task.box.begin.w * g.w.destination_step);
+    destination.row_pitch = view.row_pitch * g.h.destination_step;
+    destination.voxel_step = g.w.destination_step * (block.plain ? 1 : 16);
+    destination.channel_pitch = view.block_pitch;
+    destination.channels = block.lanes;
+    destination.plain = block.plain;
+  }
+  if (!wanted) return;
+
+  const float* weights = reinterpret_cast<const float*>(args.shared_scratch) +
+                         group.weights_offset +
+                         lane_floats * problem_.source_channels() * one.taps_before;
+  const auto num_blocks = static_cast<int64_t>(source_blocks_.size());
+  const int64_t most = chunk_blocks(group, one);
+  for (int64_t first = 0; first < num_blocks;) {
+    const ChannelBlock& block = source_blocks_[static_cast<size_t>(first)];
+    int64_t last = first + 1;
+    while (last < num_blocks && last - first < most &&
+           source_blocks_[static_cast<size_t>(last)].plain == block.plain) {
+      ++last;
+    }
+    CorrelationChunk& chunk = scratch.chunks[plane.num_chunks++];
+    chunk.source = scratch.ring[first];
+    chunk.block_pitch = last - first > 1 ? scratch.ring[first + 1] - scratch.ring[first] : 0;
+    chunk.num_blocks = static_cast<int32_t>(last - first);
+    chunk.pitch = static_cast<int32_t>(block.scratch_pitch());
+    chunk.lanes = source_lanes_.data() + first;
+    chunk.weights = weights + lane_floats * num_taps * block.channel;
+    first = last;
+  }
+  WM_PICK_ISA(isa_, correlate_plane)(plane);
+}
+
+}  // namespace wholemount

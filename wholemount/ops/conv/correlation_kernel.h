@@ -1,0 +1,129 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "wholemount/base/cpu.h"
+#include "wholemount/graph/kernel.h"
+#include "wholemount/ops/conv/channel_blocks.h"
+#include "wholemount/ops/conv/geometry.h"
+#include "wholemount/ops/conv/source_ring.h"
+
+namespace wholemount {
+
+/// A convolution or its adjoint for fixed shapes, and where its operands stand among a kernel's
+/// inputs and outputs:
+///   destination(c', v) = bias(c') + sum over c, taps k of weight(c', c, k) * source(c, v's tap k)
+/// The four passes of convolution and transposed convolution that produce activations differ only
+/// in this description.
+struct CorrelationProblem {
+  std::string pass;  ///< "conv_forward" ...: first part of the kernel's name
+  CorrelationGeometry geometry;
+  /// The same as a convolution (the reference kernels compute by its definition), and whether the
+  /// problem is its adjoint.
+  ConvGeometry conv;
+  bool adjoint = false;
+  std::vector<TensorDesc> sources;       ///< concatenated by channels
+  std::vector<TensorDesc> destinations;  ///< cut by channels; n = 0: not wanted
+  int first_source = 0;                  ///< index of sources[0] among the kernel's inputs
+  int weights_input = 0;
+  int bias_input = -1;                   ///< -1: no bias
+  TensorDesc weights;                    ///< plain [a, b, kd, kh, kw]
+  bool source_is_first_weight_axis = false;
+
+  [[nodiscard]] int64_t source_channels() const;
+  [[nodiscard]] int64_t destination_channels() const;
+  /// Elements between neighbouring source / destination channels in the weights.
+  [[nodiscard]] int64_t source_weight_stride() const;
+  [[nodiscard]] int64_t destination_weight_stride() const;
+  /// 2 per multiply-add of the definition, padding included.
+  [[nodiscard]] int64_t flops() const;
+  [[nodiscard]] int64_t traffic_bytes() const;
+};
+
+/// Direct convolution. Phase 0 packs the weights in the order of the inner loop into shared
+/// scratch; phase 1 computes boxes of the destination: the source rows a box touches are copied to
+/// thread scratch plane by plane (SourceRing) and walked by a register tile of voxels x channels.
+/// Shared scratch: the weights once more. Thread scratch: about kRingBytes.
+class CorrelationKernel : public Kernel {
+ public:
+  CorrelationKernel(CorrelationProblem problem, Isa isa, std::string reason);
+
+  /// Why this kernel cannot do the problem; empty when it can.
+  [[nodiscard]] static std::string refusal(const CorrelationProblem& problem);
+
+  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] std::string reason() const override { return reason_; }
+  [[nodiscard]] int64_t flops() const override { return problem_.flops(); }
+  [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
+  [[nodiscard]] size_t shared_scratch_bytes() const override { return shared_bytes_; }
+  [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
+  [[nodiscard]] int num_phases() const override { return 2; }
+  [[nodiscard]] int64_t num_tasks(int phase) const override;
+  void run(int phase, int64_t task, const KernelArgs& args) const override;
+  [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
+  [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
+
+  /// Source voxels a task holds at once are limited to about this much, to fit a core's L2 cache
+  /// beside weights and sums.
+  static constexpr int64_t kRingBytes = int64_t{640} << 10;
+
+ private:
+  /// One or two destination blocks computed together.
+  struct Group {
+    size_t first_block = 0;
+    int32_t num_blocks = 1;
+    int64_t weights_offset = 0;  ///< floats in the packed weights
+  };
+  struct Tap {
+    int64_t od, oh, ow;
+    int64_t index;  ///< in the kernel, (kd * KH + kh) * KW + kw
+  };
+  /// The destinations that share a tap list.
+  struct Class {
+    Extent3 start;
+    Extent3 count;
+    std::vector<Tap> taps;
+    int64_t taps_before = 0;
+  };
+  struct Task {
+    int64_t n = 0;
+    size_t first_group = 0;
+    size_t last_group = 0;
+    Box3 box;  ///< destinations j
+  };
+  /// A task's part of the thread scratch.
+  struct Scratch;
+
+  void build_groups(Isa isa);
+  void build_classes();
+  void choose_boxes();
+  void size_scratch();
+  [[nodiscard]] int64_t chunk_blocks(const Group& group, const Class& one) const;
+  [[nodiscard]] Task task_at(int64_t task) const;
+  void pack_weights(int64_t task, const KernelArgs& args) const;
+  void correlate_box(const Task& task, const KernelArgs& args) const;
+  void correlate_group(const Task& task, const Group& group, const Class& one, int64_t jd,
+                       const Scratch& scratch, const KernelArgs& args) const;
+
+  CorrelationProblem problem_;
+  Isa isa_;
+  std::string reason_;
+  std::vector<ChannelBlock> source_blocks_;
+  std::vector<ChannelBlock> destination_blocks_;
+  std::vector<int32_t> source_lanes_;  ///< of each source block
+  std::vector<Group> groups_;
+  std::vector<Class> classes_;
+  int64_t num_taps_ = 0;
+  SourceRing ring_;
+  Extent3 box_;    ///< destinations j of a task, at most
+  Extent3 boxes_;  ///< tasks along each axis
+  int64_t group_parts_ = 1;
+  int64_t groups_per_part_ = 1;
+  size_t shared_bytes_ = 0;
+  size_t thread_bytes_ = 0;
+  int64_t accumulator_floats_ = 0;
+};
+
+}  // namespace wholemount

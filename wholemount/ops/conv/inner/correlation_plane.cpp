@@ -1,0 +1,156 @@
+#include "wholemount/ops/conv/inner/correlation_plane.h"
+
+#include "wholemount/ops/conv/inner/multiply_add.h"
+
+namespace wholemount::WM_ISA {
+
+namespace {
+
+// Register tiles: voxels for one and for two destination blocks.
+#if defined(__AVX512F__)
+constexpr int kTileVoxels1 = 28;
+constexpr int kTileVoxels2 = 14;
+constexpr int32_t kMaxDestinations = 2;
+#elif defined(__AVX2__)
+constexpr int kTileVoxels1 = 6;
+constexpr int kTileVoxels2 = 6;
+constexpr int32_t kMaxDestinations = 1;
+#else
+constexpr int kTileVoxels1 = 2;
+constexpr int kTileVoxels2 = 2;
+constexpr int32_t kMaxDestinations = 1;
+#endif
+
+template <int kVoxels, int kBlocks, int kPitch>
+void correlate_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk, int64_t first,
+                    bool starts, float* sums) {
+  F16 accumulator[kBlocks][kVoxels];
+#pragma GCC unroll 2
+  for (int block = 0; block < kBlocks; ++block) {
+#pragma GCC unroll 28
+    for (int voxel = 0; voxel < kVoxels; ++voxel) {
+      accumulator[block][voxel] = F16::load(starts ? plane.bias + block * 16
+                                                   : sums + (block * kVoxels + voxel) * 16);
+    }
+  }
+  const float* weights = chunk.weights;
+  for (int32_t b = 0; b < chunk.num_blocks; ++b) {
+    const float* source = chunk.source + b * chunk.block_pitch + first * kPitch;
+    const int32_t lanes = chunk.lanes[b];
+    for (int32_t tap = 0; tap < plane.num_taps; ++tap) {
+      const float* x = source + plane.tap_offsets[tap] * kPitch;
+      for (int32_t lane = 0; lane < lanes; ++lane) {
+        F16 w[kBlocks];
+#pragma GCC unroll 2
+        for (int block = 0; block < kBlocks; ++block) w[block] = load_operand(weights + block * 16);
+#pragma GCC unroll 28
+        for (int voxel = 0; voxel < kVoxels; ++voxel) {
+          const Broadcast value = broadcast(x + voxel * kPitch);
+#pragma GCC unroll 2
+          for (int block = 0; block < kBlocks; ++block) {
+            multiply_add(accumulator[block][voxel], w[block], value);
+          }
+        }
+        weights += kBlocks * 16;
+        ++x;
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int block = 0; block < kBlocks; ++block) {
+#pragma GCC unroll 28
+    for (int voxel = 0; voxel < kVoxels; ++voxel) {
+      accumulator[block][voxel].store(sums + (block * kVoxels + voxel) * 16);
+    }
+  }
+}
+
+template <int kVoxels, int kBlocks>
+void correlate_tile_any_pitch(const CorrelationPlane& plane, const CorrelationChunk& chunk,
+                              int64_t first, bool starts, float* sums) {
+  if (chunk.pitch == 16) {
+    correlate_tile<kVoxels, kBlocks, 16>(plane, chunk, first, starts, sums);
+  } else {
+    correlate_tile<kVoxels, kBlocks, 4>(plane, chunk, first, starts, sums);
+  }
+}
+
+void store_voxels(const CorrelationDestination& destination, int64_t row, int64_t column,
+                  int64_t count, const float* sums) {
+  float* out = destination.origin + row * destination.row_pitch + column * destination.voxel_step;
+  for (int64_t i = 0; i < count; ++i) {
+    if (destination.plain) {
+      for (int32_t c = 0; c < destination.channels; ++c) {
+        out[i * destination.voxel_step + c * destination.channel_pitch] = sums[i * 16 + c];
+      }
+    } else {
+      F16::load(sums + i * 16).store(out + i * destination.voxel_step);
+    }
+  }
+}
+
+template <int kVoxels, int kBlocks>
+void store_tile(const CorrelationPlane& plane, int64_t first, const float* sums) {
+  int64_t row = first / plane.row_pitch;
+  int64_t column = first - row * plane.row_pitch;
+  int64_t voxel = 0;
+  while (voxel < kVoxels && row < plane.rows) {
+    const int64_t to_row_end = plane.columns - column;
+    const int64_t left = kVoxels - voxel;
+    const int64_t count = to_row_end < left ? to_row_end : left;
+    if (count > 0) {
+      for (int block = 0; block < kBlocks; ++block) {
+        if (plane.destinations[block].origin != nullptr) {
+          store_voxels(plane.destinations[block], row, column, count,
+                       sums + (block * kVoxels + voxel) * 16);
+        }
+      }
+    }
+    voxel += plane.row_pitch - column;
+    column = 0;
+    ++row;
+  }
+}
+
+template <int kVoxels, int kBlocks>
+void correlate(const CorrelationPlane& plane) {
+  constexpr int64_t kTileFloats = int64_t{kVoxels} * kBlocks * 16;
+  const int64_t flat = (plane.rows - 1) * plane.row_pitch + plane.columns;
+  if (plane.num_chunks == 1) {
+    for (int64_t first = 0; first < flat; first += kVoxels) {
+      correlate_tile_any_pitch<kVoxels, kBlocks>(plane, plane.chunks[0], first, true,
+                                                 plane.accumulators);
+      store_tile<kVoxels, kBlocks>(plane, first, plane.accumulators);
+    }
+    return;
+  }
+  // The weights of a chunk stay in cache while all tiles pass by.
+  for (int32_t chunk = 0; chunk < plane.num_chunks; ++chunk) {
+    float* sums = plane.accumulators;
+    for (int64_t first = 0; first < flat; first += kVoxels, sums += kTileFloats) {
+      correlate_tile_any_pitch<kVoxels, kBlocks>(plane, plane.chunks[chunk], first, chunk == 0,
+                                                 sums);
+      if (chunk + 1 == plane.num_chunks) store_tile<kVoxels, kBlocks>(plane, first, sums);
+    }
+  }
+}
+
+}  // namespace
+
+void correlate_plane(const CorrelationPlane& plane) {
+#if defined(__AVX512F__)
+  if (plane.num_destinations == 2) {
+    correlate<kTileVoxels2, 2>(plane);
+    return;
+  }
+#endif
+  correlate<kTileVoxels1, 1>(plane);
+}
+
+int32_t correlation_max_destinations() { return kMaxDestinations; }
+
+int64_t correlation_tile_voxels(int32_t num_destinations) {
+  return num_destinations == 2 ? kTileVoxels2 : kTileVoxels1;
+}
+
+}  // namespace wholemount::WM_ISA

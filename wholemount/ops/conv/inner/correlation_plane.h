@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+
+#include "wholemount/base/simd/isa.h"
+
+namespace wholemount {
+
+/// Consecutive source channel blocks of one pitch, in scratch.
+struct CorrelationChunk {
+  const float* source;    ///< first block: voxel to which tap offset 0 of output (0, 0) points
+  int64_t block_pitch;    ///< floats from a block to the next
+  int32_t num_blocks;
+  int32_t pitch;          ///< floats a voxel takes: 16, or 4
+  const int32_t* lanes;   ///< channels of each block
+  const float* weights;   ///< [block][tap][lane][destination block][16]
+};
+
+/// Where one destination block of the plane goes.
+struct CorrelationDestination {
+  float* origin;          ///< output (0, 0) of the plane; nullptr: not wanted
+  int64_t row_pitch;      ///< floats from an output row to the next
+  int64_t voxel_step;     ///< floats from an output voxel to the next
+  int64_t channel_pitch;  ///< plain tensors: floats from a channel to the next
+  int32_t channels;       ///< plain tensors: channels to store
+  bool plain;
+};
+
+/// rows x columns outputs of one plane for one or two destination blocks:
+///   out(r, c) = bias + sum over blocks, taps, lanes of weights * source(r * row_pitch + c + offset)
+/// Rows and columns are walked as one flat run, so that narrow images fill the register tiles; the
+/// columns between `columns` and `row_pitch` are computed and dropped.
+struct CorrelationPlane {
+  const CorrelationChunk* chunks;
+  int32_t num_chunks;
+  const int64_t* tap_offsets;  ///< voxels
+  int32_t num_taps;
+  const float* bias;           ///< [destination block][16]
+  int32_t num_destinations;    ///< 1 or 2 (2 only where correlation_max_destinations() is 2)
+  CorrelationDestination destinations[2];
+  int64_t row_pitch;           ///< voxels
+  int64_t rows;
+  int64_t columns;
+  /// Sums between chunks: all tiles of the plane when num_chunks > 1, else one tile; a tile takes
+  /// correlation_tile_voxels(num_destinations) * num_destinations * 16 floats.
+  float* accumulators;
+};
+WM_DECLARE_PER_ISA(void correlate_plane(const CorrelationPlane& plane);)
+/// Destination blocks the register tile of this instruction set takes at once.
+WM_DECLARE_PER_ISA(int32_t correlation_max_destinations();)
+/// Voxels of the register tile. Up to this many voxels behind the last needed one are read (and
+/// dropped), so scratch must extend as far.
+WM_DECLARE_PER_ISA(int64_t correlation_tile_voxels(int32_t num_destinations);)
+
+}  // namespace wholemount

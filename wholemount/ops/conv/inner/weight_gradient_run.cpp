@@ -1,0 +1,139 @@
+#include "wholemount/ops/conv/inner/weight_gradient_run.h"
+
+#include "wholemount/ops/conv/inner/multiply_add.h"
+
+namespace wholemount::WM_ISA {
+
+namespace {
+
+/// One register tile: kTaps x kLanes x kBlocks sums of sixteen. `first_tap` .. taps beyond
+/// `num_taps` repeat the last one and are not stored.
+template <int kTaps, int kLanes, int kBlocks, int kPitch>
+void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps, int32_t lane) {
+  const float* fine[kTaps];
+#pragma GCC unroll 9
+  for (int tap = 0; tap < kTaps; ++tap) {
+    const int used = tap < num_taps ? tap : num_taps - 1;
+    fine[tap] = run.fine + run.tap_offsets[first_tap + used] * kPitch + lane;
+  }
+  const float* coarse[kBlocks];
+#pragma GCC unroll 2
+  for (int block = 0; block < kBlocks; ++block) coarse[block] = run.coarse[block];
+  F16 sum[kTaps][kLanes][kBlocks];
+#pragma GCC unroll 9
+  for (int tap = 0; tap < kTaps; ++tap) {
+#pragma GCC unroll 16
+    for (int l = 0; l < kLanes; ++l) {
+#pragma GCC unroll 2
+      for (int block = 0; block < kBlocks; ++block) sum[tap][l][block] = F16::zero();
+    }
+  }
+  for (int64_t i = 0; i < run.length; ++i) {
+    F16 y[kBlocks];
+#pragma GCC unroll 2
+    for (int block = 0; block < kBlocks; ++block) y[block] = load_operand(coarse[block] + i * 16);
+#pragma GCC unroll 9
+    for (int tap = 0; tap < kTaps; ++tap) {
+#pragma GCC unroll 16
+      for (int l = 0; l < kLanes; ++l) {
+        const Broadcast x = broadcast(fine[tap] + i * kPitch + l);
+#pragma GCC unroll 2
+        for (int block = 0; block < kBlocks; ++block) multiply_add(sum[tap][l][block], y[block], x);
+      }
+    }
+  }
+#pragma GCC unroll 9
+  for (int tap = 0; tap < kTaps; ++tap) {
+    if (tap < num_taps) {
+#pragma GCC unroll 16
+      for (int l = 0; l < kLanes; ++l) {
+#pragma GCC unroll 2
+        for (int block = 0; block < kBlocks; ++block) {
+          float* out = run.sums[block] + (int64_t{first_tap + tap} * kPitch + lane + l) * 16;
+          (F16::load(out) + sum[tap][l][block]).store(out);
+        }
+      }
+    }
+  }
+}
+
+template <int kTaps, int kLanes, int kBlocks, int kPitch>
+void sum_lanes(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps) {
+  for (int32_t lane = 0; lane < run.lanes; lane += kLanes) {
+    sum_tile<kTaps, kLanes, kBlocks, kPitch>(run, first_tap, num_taps, lane);
+  }
+}
+
+/// Blocked fine tensors: three taps at a time, the rest singly or in a pair.
+template <int kLanes3, int kLanes2, int kLanes1, int kBlocks>
+void sum_blocked(const WeightGradientRun& run) {
+  int32_t tap = 0;
+  for (; tap + 3 <= run.num_taps; tap += 3) sum_lanes<3, kLanes3, kBlocks, 16>(run, tap, 3);
+  if (run.num_taps - tap == 2) sum_lanes<2, kLanes2, kBlocks, 16>(run, tap, 2);
+  if (run.num_taps - tap == 1) sum_lanes<1, kLanes1, kBlocks, 16>(run, tap, 1);
+}
+
+/// Plain fine tensors (1 to 4 channels): kTaps at a time.
+template <int kTaps, int kLanes>
+void sum_plain(const WeightGradientRun& run) {
+  for (int32_t tap = 0; tap < run.num_taps; tap += kTaps) {
+    const int32_t left = run.num_taps - tap;
+    sum_lanes<kTaps, kLanes, 1, 4>(run, tap, left < kTaps ? left : kTaps);
+  }
+}
+
+}  // namespace
+
+void add_weight_gradient_run(const WeightGradientRun& run) {
+  if (run.pitch == 4 && run.num_coarse == 2) {
+    for (int block = 0; block < 2; ++block) {
+      WeightGradientRun single = run;
+      single.num_coarse = 1;
+      single.coarse[0] = run.coarse[block];
+      single.sums[0] = run.sums[block];
+      add_weight_gradient_run(single);
+    }
+    return;
+  }
+#if defined(__AVX512F__)
+  if (run.pitch == 4) {
+    if (run.lanes == 1) {
+      sum_plain<9, 1>(run);
+    } else if (run.lanes == 2) {
+      sum_plain<9, 2>(run);
+    } else {
+      sum_plain<3, 4>(run);
+    }
+  } else if (run.num_coarse == 2) {
+    sum_blocked<4, 4, 8, 2>(run);
+  } else {
+    sum_blocked<8, 8, 16, 1>(run);
+  }
+#elif defined(__AVX2__)
+  if (run.pitch == 4) {
+    if (run.lanes == 1) {
+      sum_plain<3, 1>(run);
+    } else {
+      sum_plain<3, 2>(run);
+    }
+  } else {
+    sum_blocked<2, 2, 4, 1>(run);
+  }
+#else
+  if (run.pitch == 4) {
+    sum_plain<1, 1>(run);
+  } else {
+    sum_blocked<1, 1, 1, 1>(run);
+  }
+#endif
+}
+
+int32_t weight_gradient_max_coarse() {
+#if defined(__AVX512F__)
+  return 2;
+#else
+  return 1;
+#endif
+}
+
+}  // namespace wholemount::WM_ISA

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+
+#include "wholemount/base/simd/isa.h"
+
+namespace wholemount {
+
+/// For one fine channel block and one or two coarse ones, over a flat run of voxels:
+///   sums[block][tap][lane][16] += sum over i of coarse[block](i) * fine(i + offset[tap])[lane]
+/// The run is summed in registers from zero and then added to memory (two levels), which keeps the
+/// rounding error of sums over millions of voxels near that of a short one.
+struct WeightGradientRun {
+  const float* coarse[2];      ///< first voxel of the run, 16 lanes a voxel
+  int32_t num_coarse;          ///< 1 or 2 (2 only where weight_gradient_max_coarse() is 2)
+  const float* fine;           ///< voxel to which tap offset 0 of the run's first voxel points
+  int32_t pitch;               ///< floats a fine voxel takes: 16, or 4
+  int32_t lanes;               ///< fine channels in use
+  const int64_t* tap_offsets;  ///< voxels
+  int32_t num_taps;
+  int64_t length;              ///< voxels
+  float* sums[2];              ///< per coarse block: [tap][pitch][16]; lanes >= `lanes`: any value
+};
+WM_DECLARE_PER_ISA(void add_weight_gradient_run(const WeightGradientRun& run);)
+WM_DECLARE_PER_ISA(int32_t weight_gradient_max_coarse();)
+
+}  // namespace wholemount

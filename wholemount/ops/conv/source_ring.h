@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "wholemount/base/cpu.h"
+#include "wholemount/base/function_ref.h"
+#include "wholemount/graph/kernel.h"
+#include "wholemount/ops/conv/channel_blocks.h"
+#include "wholemount/ops/conv/geometry.h"
+
+namespace wholemount {
+
+/// The source voxels of a correlation in thread scratch: a ring of planes over a box of
+/// destinations, with the LoadTransform applied and the zero padding in place, so that inner loops
+/// know neither edges nor layouts.
+///
+/// Each plane is split by the residues of the source step in h and w, every part a grid of `rows` x
+/// `columns` voxels; a tap is then a fixed offset, and neighbouring destinations are neighbouring
+/// voxels, whatever the stride. Per block: [ring plane][residue h][residue w][rows][columns][pitch].
+class SourceRing {
+ public:
+  SourceRing() = default;
+  /// For boxes of at most `max_rows` x `max_columns` destinations; `slack_voxels` behind each block
+  /// may be read (their content is undefined).
+  SourceRing(const CorrelationGeometry& geometry, int64_t max_rows, int64_t max_columns,
+             int64_t slack_voxels);
+
+  /// Voxels from a destination row to the next in the flat walk.
+  [[nodiscard]] int64_t columns() const { return columns_; }
+  [[nodiscard]] int64_t depth() const { return depth_; }
+  /// Floats of one channel block.
+  [[nodiscard]] int64_t block_floats(const ChannelBlock& block) const {
+    return block_voxels_ * block.scratch_pitch();
+  }
+  [[nodiscard]] int64_t block_voxels() const { return block_voxels_; }
+
+  /// Voxel offset, in a block, of the tap (od, oh, ow) of destination (jd, begin of the box in h,
+  /// w); the flat walk adds row * columns() + column.
+  [[nodiscard]] int64_t tap_offset(const CorrelationGeometry& geometry, int64_t jd, int64_t od,
+                                   int64_t oh, int64_t ow) const;
+
+  /// What is loaded.
+  struct Load {
+    const CorrelationGeometry* geometry = nullptr;
+    std::span<const ChannelBlock> blocks;
+    std::span<const InputView> tensors;  ///< blocks' tensor list
+    float* const* block_scratch = nullptr;  ///< per block
+    int64_t n = 0;
+    Box3 box;     ///< destinations j
+    Box3 source;  ///< geometry->source_box(box): all else is taken as zero, never read
+  };
+  /// Brings in the planes destination plane jd touches; `loaded` is the source plane (relative to
+  /// min_offset) up to which planes are there already, and is advanced. Start with
+  /// `loaded = jd * source_step`.
+  void load_planes(const Load& load, Isa isa, int64_t jd, int64_t& loaded) const;
+
+ private:
+  void load_plane(const Load& load, Isa isa, size_t block, int64_t relative_plane) const;
+
+  int64_t depth_ = 1;
+  int64_t phases_h_ = 1;
+  int64_t phases_w_ = 1;
+  int64_t rows_ = 1;
+  int64_t columns_ = 1;
+  int64_t plane_voxels_ = 1;
+  int64_t block_voxels_ = 1;
+};
+
+/// Rows and columns of destinations that a task holds at once.
+struct Band {
+  int64_t rows = 1;
+  int64_t columns = 1;
+};
+/// The tallest even bands of whole rows that `fits` in scratch; rows are cut too when a band would
+/// be so flat that its halo dominates. Never refuses: at worst one row of few columns.
+[[nodiscard]] Band choose_band(int64_t rows, int64_t columns,
+                               FunctionRef<bool(int64_t rows, int64_t columns)> fits);
+
+}  // namespace wholemount
