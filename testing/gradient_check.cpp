@@ -148,7 +148,7 @@ class GradientCheck {
 
 void check_gradient(const std::function<std::vector<ValueId>(GraphBuilder&)>& build,
                     const GradientCheckOptions& options) {
-  GraphBuilder builder(make_apply());
+  GraphBuilder builder(make_apply(), options.num_samples);
   std::vector<ValueId> losses = build(builder);
   if (!options.outputs_are_losses) {
     for (size_t i = 0; i < losses.size(); ++i) {

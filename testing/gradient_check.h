@@ -31,6 +31,7 @@ struct GradientCheckOptions {
   double allowed_kinks = 0.1;
   double step = 1e-5;
   uint64_t seed = 1;
+  int32_t num_samples = 1;  ///< of the graph
 };
 
 /// Builds a small float64 graph, differentiates a random projection of its outputs, and compares

@@ -201,8 +201,8 @@ class BackwardFoldKernel final : public SingleTaskKernel {
         const double gamma = read_element(args.inputs[0].view, 0, 0, 0, 0, channel);
         g1 += gamma * p1;
         g2 += gamma * p2;
-        write_gradient(args.outputs[1], channel, p2);
-        write_gradient(args.outputs[2], channel, p1);
+        write_parameter_gradient(args.outputs[1], channel, p2);
+        write_parameter_gradient(args.outputs[2], channel, p1);
       }
       for (int64_t channel = first; channel < first + channels_per_mean_; ++channel) {
         const double gamma = read_element(args.inputs[0].view, 0, 0, 0, 0, channel);
@@ -224,14 +224,6 @@ class BackwardFoldKernel final : public SingleTaskKernel {
  private:
   static void write_row(const TensorView& view, int64_t row, int64_t channel, double value) {
     write_element(view, 0, row, 0, 0, channel, value);
-  }
-  static void write_gradient(const OutputView& output, int64_t channel, double value) {
-    if (output.view.origin == nullptr) {
-      return;
-    }
-    const double before =
-        output.accumulate ? read_element(output.view, 0, 0, 0, 0, channel) : 0.0;
-    write_element(output.view, 0, 0, 0, 0, channel, before + value);
   }
   [[nodiscard]] static std::pair<double, double> sums_over_samples(int64_t channel,
                                                                    const KernelArgs& args) {

@@ -24,15 +24,6 @@ void write_lane(const TensorView& view, int64_t row, int64_t channel, double val
   write_element(view, 0, row, 0, 0, channel, value);
 }
 
-// Observed moving statistics; accumulate is honoured as for every parameter gradient.
-void write_observed(const OutputView& output, int64_t channel, double value) {
-  if (output.view.origin == nullptr) {
-    return;
-  }
-  const double before = output.accumulate ? read_lane(output.view, 0, channel) : 0.0;
-  write_lane(output.view, 0, channel, before + value);
-}
-
 // What the fast and the reference kernel share: shapes, boxes, costs.
 class StatisticsKernel : public Kernel {
  public:
@@ -319,6 +310,21 @@ void clear_statistics_padding(const TensorView& statistics, int64_t channels) {
   }
 }
 
+void write_parameter_gradient(const OutputView& output, int64_t channel, double value) {
+  if (output.view.origin == nullptr) {
+    return;
+  }
+  double result = value;
+  if (output.view.desc.dtype == DType::f32) {
+    // One rounding to the stored type, then one addition, as for every other gradient.
+    result = static_cast<double>(static_cast<float>(value));
+  }
+  if (output.accumulate) {
+    result += read_lane(output.view, 0, channel);
+  }
+  write_lane(output.view, 0, channel, result);
+}
+
 void finish_statistics(const KernelArgs& args, std::span<Moments> moments,
                        int64_t channels_per_mean, double epsilon) {
   const auto channels = static_cast<int64_t>(moments.size());
@@ -337,8 +343,8 @@ void finish_statistics(const KernelArgs& args, std::span<Moments> moments,
                      read_lane(args.inputs[0].view, 0, channel),
                      read_lane(args.inputs[1].view, 0, channel));
     if (args.outputs.size() == 3) {
-      write_observed(args.outputs[1], channel, all.mean);
-      write_observed(args.outputs[2], channel, all.count > 1.0 ? all.m2 / (all.count - 1.0) : 0.0);
+      write_parameter_gradient(args.outputs[1], channel, all.mean);
+      write_parameter_gradient(args.outputs[2], channel, all.count > 1.0 ? all.m2 / (all.count - 1.0) : 0.0);
     }
   }
   clear_statistics_padding(args.outputs[0].view, channels);

@@ -32,6 +32,9 @@ void write_statistics(const TensorView& statistics, int64_t channel, double mean
 /// Zeroes the lanes from `channels` on.
 void clear_statistics_padding(const TensorView& statistics, int64_t channels);
 
+/// Writes or adds element `channel` of a parameter gradient; an output nobody wants is left out.
+void write_parameter_gradient(const OutputView& output, int64_t channel, double value);
+
 /// Joins the channels of each group of `channels` / `groups` and writes all outputs of the
 /// statistics operator from per-channel moments (`moments` is overwritten).
 void finish_statistics(const KernelArgs& args, std::span<Moments> moments,
