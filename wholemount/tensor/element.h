@@ -11,13 +11,15 @@ namespace wholemount {
 inline double read_element(const TensorView& view, int64_t n, int64_t c, int64_t d, int64_t h,
                            int64_t w) {
   const int64_t width = view.desc.block_width();
+  const int64_t block = c / width;
+  const int64_t lane = c % width;
   switch (view.desc.dtype) {
     case DType::f32:
-      return static_cast<double>(view.at<float>(n, c / width, d, h, w)[c % width]);
+      return static_cast<double>(view.at<float>(n, block, d, h, w)[lane]);
     case DType::f64:
-      return view.at<double>(n, c / width, d, h, w)[c % width];
+      return view.at<double>(n, block, d, h, w)[lane];
     case DType::u8:
-      return static_cast<double>(view.at<uint8_t>(n, c / width, d, h, w)[c % width]);
+      return static_cast<double>(view.at<uint8_t>(n, block, d, h, w)[lane]);
     case DType::bf16:
       break;
   }
@@ -28,15 +30,17 @@ inline double read_element(const TensorView& view, int64_t n, int64_t c, int64_t
 inline void write_element(const TensorView& view, int64_t n, int64_t c, int64_t d, int64_t h,
                           int64_t w, double value) {
   const int64_t width = view.desc.block_width();
+  const int64_t block = c / width;
+  const int64_t lane = c % width;
   switch (view.desc.dtype) {
     case DType::f32:
-      view.at<float>(n, c / width, d, h, w)[c % width] = static_cast<float>(value);
+      view.at<float>(n, block, d, h, w)[lane] = static_cast<float>(value);
       break;
     case DType::f64:
-      view.at<double>(n, c / width, d, h, w)[c % width] = value;
+      view.at<double>(n, block, d, h, w)[lane] = value;
       break;
     case DType::u8:
-      view.at<uint8_t>(n, c / width, d, h, w)[c % width] = static_cast<uint8_t>(value);
+      view.at<uint8_t>(n, block, d, h, w)[lane] = static_cast<uint8_t>(value);
       break;
     case DType::bf16:
       break;
