@@ -165,5 +165,66 @@ TEST(Conv, keeps_the_operator_contract_for_deep_layers_and_many_slabs) {
   check_all_passes({"several slabs, bands and parts", 1, {5}, 6, {19, 21, 5}, {}});
 }
 
+TEST(Conv, gradients_agree_with_central_differences) {
+  check_gradient([](GraphBuilder& builder) {
+    const ValueId a =
+        differentiable_input(builder, "a", TensorDesc::plain(1, 2, {3, 4, 3}, DType::f64));
+    const ValueId b =
+        differentiable_input(builder, "b", TensorDesc::plain(1, 3, {3, 4, 3}, DType::f64));
+    const std::vector<ValueId> both{activation(builder, 0.1F, a, "leaky"), b};
+    const std::vector<ValueId> hidden{conv(builder, {4}, both, "hidden")};
+    return std::vector<ValueId>{
+        conv(builder, {3, {3, 2, 1}, {2, 1, 2}, {1, 1, 0}, {1, 2, 1}}, hidden, "out", false)};
+  });
+}
+
+TEST(Conv, gradient_of_an_input_that_wants_none_is_not_computed) {
+  GraphBuilder builder(make_apply());
+  const TensorDesc desc = TensorDesc::activation(1, 16, {4, 4, 4});
+  const ValueId image = builder.input("image", desc);
+  const std::vector<ValueId> first_input{image};
+  const ValueId first = conv(builder, {16}, first_input, "first");
+  const std::vector<ValueId> second_inputs{first, image};
+  const ValueId second = conv(builder, {16}, second_inputs, "second");
+  differentiate(builder, {random_projection(builder, second, 1, "loss")}, make_apply());
+  int data_gradients = 0;
+  for (const Node& node : builder.graph().nodes) {
+    if (node.op->name() != "conv_data_gradient") continue;
+    ++data_gradients;
+    ASSERT_EQ(node.outputs.size(), 2U);
+    EXPECT_NE(node.outputs[0], kNone);
+    EXPECT_EQ(node.outputs[1], kNone) << "nothing upstream of the image wants its gradient";
+  }
+  EXPECT_EQ(data_gradients, 1);
+}
+
+TEST(Conv, output_extents_and_errors_follow_the_formula) {
+  const ConvGeometry strided{{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}};
+  EXPECT_EQ(conv_output_extent(strided, {33, 32, 1}, "x"), (Extent3{17, 16, 1}));
+  const ConvGeometry dilated{{3, 3, 3}, {1, 1, 1}, {0, 0, 0}, {2, 2, 2}};
+  EXPECT_EQ(conv_output_extent(dilated, {5, 6, 7}, "x"), (Extent3{1, 2, 3}));
+  EXPECT_THROW((void)conv_output_extent(dilated, {4, 6, 7}, "x"), ShapeError);
+  EXPECT_THROW((void)conv_output_extent({{0, 1, 1}}, {4, 4, 4}, "x"), ShapeError);
+  GraphBuilder builder(make_apply());
+  const std::vector<ValueId> xs{builder.input("x", TensorDesc::activation(1, 5, {4, 4, 4})),
+                                builder.input("z", TensorDesc::activation(1, 5, {4, 4, 5}))};
+  EXPECT_THROW((void)conv(builder, {8}, xs, "joined"), ShapeError);
+  EXPECT_THROW((void)conv(builder, {0}, {xs.data(), 1}, "nothing"), ShapeError);
+  EXPECT_THROW((void)conv(builder, {8}, {}, "no inputs"), ShapeError);
+}
+
+TEST(Conv, declares_its_parameters) {
+  GraphBuilder builder(make_apply());
+  const std::vector<ValueId> xs{builder.input("x", TensorDesc::activation(1, 5, {4, 4, 4})),
+                                builder.input("z", TensorDesc::activation(1, 2, {4, 4, 4}))};
+  (void)conv(builder, {8}, xs, "joined");
+  const std::vector<ParameterSpec>& parameters = builder.graph().parameters;
+  ASSERT_EQ(parameters.size(), 2U);
+  EXPECT_EQ(parameters[0].name, "joined.weight");
+  EXPECT_EQ(parameters[0].desc, TensorDesc::plain(8, 7, {3, 3, 3}));
+  EXPECT_EQ(parameters[0].fan_in, 7 * 27);
+  EXPECT_EQ(parameters[1].desc, TensorDesc::plain(1, 1, {1, 1, 8}));
+}
+
 }  // namespace
 }  // namespace wholemount
