@@ -1,7 +1,9 @@
 #include "wholemount/train/checkpoint.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -27,7 +29,7 @@ class Checkpoint : public ::testing::Test {
  protected:
   void SetUp() override {
     folder_ = fs::path(::testing::TempDir()) /
-              ("checkpoint_" +
+              ("checkpoint_" + std::to_string(getpid()) + "_" +
                std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(folder_);
   }
@@ -75,8 +77,11 @@ class Checkpoint : public ::testing::Test {
     std::ifstream stream(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
   }
+  // Overwrites in place where the size allows: truncating a file makes the next close wait for
+  // disk.
   static void write_all(const fs::path& path, const std::string& bytes) {
-    std::ofstream(path, std::ios::binary) << bytes;
+    const bool in_place = fs::exists(path) && fs::file_size(path) == bytes.size();
+    std::ofstream(path, in_place ? std::ios::binary | std::ios::in : std::ios::binary) << bytes;
   }
 
   static void expect_equal(const ParameterStore& a, const ParameterStore& b) {
