@@ -70,121 +70,106 @@ NiftiReader::NiftiReader(std::unique_ptr<ByteSource> source)
   check_payload_fits(header_, *source_);
 }
 
-int64_t NiftiReader::byte_offset(const PlaneRange& planes) const {
+VoxelRun NiftiReader::run_of(const PlaneRange& planes) const {
+  const int64_t plane = header_.extent.h * header_.extent.w;
+  return {planes.channel, planes.first * plane, planes.count * plane};
+}
+
+int64_t NiftiReader::byte_offset(int64_t channel, int64_t voxel) const {
   return header_.data_offset +
-         (planes.channel * header_.extent.d + planes.first) * header_.plane_bytes();
+         (channel * volume(header_.extent) + voxel) * voxel_bytes(header_.stored);
 }
 
-std::string NiftiReader::voxel_name(const PlaneRange& planes, size_t index) const {
+std::string NiftiReader::voxel_name(int64_t channel, int64_t voxel) const {
   const Extent3& extent = header_.extent;
-  const auto position = static_cast<int64_t>(index);
-  const int64_t d = planes.first + position / (extent.h * extent.w);
-  const int64_t h = position / extent.w % extent.h;
-  const int64_t w = position % extent.w;
-  return "voxel [" + std::to_string(d) + ", " + std::to_string(h) + ", " + std::to_string(w) +
-         "] (d, h, w)" +
-         (header_.channels > 1 ? " of channel " + std::to_string(planes.channel) : "");
+  return "voxel [" + std::to_string(voxel / (extent.h * extent.w)) + ", " +
+         std::to_string(voxel / extent.w % extent.h) + ", " + std::to_string(voxel % extent.w) +
+         "] (d, h, w)" + (header_.channels > 1 ? " of channel " + std::to_string(channel) : "");
 }
 
-void NiftiReader::finish_range(const PlaneRange& planes) {
-  if (verified_ || planes.channel + 1 != header_.channels ||
-      planes.first + planes.count != header_.extent.d) {
-    return;
-  }
-  source_->verify_to_end();
-  verified_ = true;
+FileError NiftiReader::not_finite(int64_t channel, int64_t voxel, double value) const {
+  return {path(), byte_offset(channel, voxel),
+          voxel_name(channel, voxel) + " is " + number(value) +
+              ", wanted a finite float32 number; clean the image first"};
 }
 
 template <class Value, class Decode>
-void NiftiReader::decode_planes(const PlaneRange& planes, std::span<Value> values,
-                                const Decode& decode) {
-  const Extent3& extent = header_.extent;
-  WM_CHECK(planes.channel >= 0 && planes.channel < header_.channels && planes.first >= 0 &&
-               planes.count >= 0 && planes.first + planes.count <= extent.d,
-           "planes outside the volume");
-  WM_CHECK(static_cast<int64_t>(values.size()) == planes.count * extent.h * extent.w,
-           "the buffer does not have the size of the planes");
+void NiftiReader::decode_run(const VoxelRun& run, std::span<Value> values, const Decode& decode) {
+  const int64_t channel_voxels = volume(header_.extent);
+  WM_CHECK(run.channel >= 0 && run.channel < header_.channels && run.first >= 0 && run.count >= 0 &&
+               run.first + run.count <= channel_voxels,
+           "voxels outside the volume");
+  WM_CHECK(static_cast<int64_t>(values.size()) == run.count,
+           "the buffer does not have the size of the region");
   const auto size = static_cast<size_t>(voxel_bytes(header_.stored));
   const size_t voxels_at_once = buffer_.size() / size;
-  const int64_t offset = byte_offset(planes);
   for (size_t done = 0; done < values.size(); done += voxels_at_once) {
     const size_t count = std::min(voxels_at_once, values.size() - done);
-    source_->read(offset + static_cast<int64_t>(done * size), {buffer_.data(), count * size});
-    decode(done, buffer_.data(), values.subspan(done, count));
+    const int64_t voxel = run.first + static_cast<int64_t>(done);
+    source_->read(byte_offset(run.channel, voxel), {buffer_.data(), count * size});
+    decode(voxel, buffer_.data(), values.subspan(done, count));
   }
-  finish_range(planes);
+  if (!verified_ && run.channel + 1 == header_.channels &&
+      run.first + run.count == channel_voxels) {
+    source_->verify_to_end();
+    verified_ = true;
+  }
+}
+
+void NiftiReader::read_run(const VoxelRun& run, std::span<float> values, NonFinite non_finite) {
+  const VoxelDecoding decoding = decoding_of(header_);
+  decode_run(run, values, [&](int64_t voxel, const std::byte* stored, std::span<float> part) {
+    const std::optional<BadVoxel> bad = decode_floats(decoding, stored, part);
+    if (bad && non_finite == NonFinite::refuse) {
+      throw not_finite(run.channel, voxel + static_cast<int64_t>(bad->index), bad->value);
+    }
+  });
+}
+
+template <class Label>
+void NiftiReader::decode_label_run(const VoxelRun& run, std::span<Label> values) {
+  const VoxelDecoding decoding = decoding_of(header_);
+  decode_run(run, values, [&](int64_t voxel, const std::byte* stored, std::span<Label> part) {
+    if (const auto bad = decode_labels(decoding, stored, part)) {
+      throw FileError(path(), voxel_name(run.channel, voxel + static_cast<int64_t>(bad->index)) +
+                                  " is " + number(bad->value) + ", wanted a label: " +
+                                  (sizeof(Label) == 1 ? "a whole number from 0 to 255"
+                                                      : "a whole number of 32 bits"));
+    }
+  });
+}
+
+void NiftiReader::read_label_run(const VoxelRun& run, std::span<uint8_t> values) {
+  decode_label_run(run, values);
+}
+
+void NiftiReader::read_label_run(const VoxelRun& run, std::span<int32_t> values) {
+  decode_label_run(run, values);
 }
 
 void NiftiReader::read_planes(const PlaneRange& planes, std::span<float> values,
                               NonFinite non_finite) {
-  const VoxelDecoding decoding = decoding_of(header_);
-  decode_planes(planes, values, [&](size_t done, const std::byte* stored, std::span<float> part) {
-    const std::optional<BadVoxel> bad = decode_floats(decoding, stored, part);
-    if (bad && non_finite == NonFinite::refuse) {
-      const size_t index = done + bad->index;
-      throw FileError(
-          path(), byte_offset(planes) + static_cast<int64_t>(index) * voxel_bytes(header_.stored),
-          voxel_name(planes, index) + " is " + number(bad->value) +
-              ", wanted a finite float32 number; clean the image first");
-    }
-  });
+  read_run(run_of(planes), values, non_finite);
 }
-
-namespace {
-
-template <class Label>
-const char* label_range() {
-  return sizeof(Label) == 1 ? "a whole number from 0 to 255" : "a whole number of 32 bits";
-}
-
-}  // namespace
 
 void NiftiReader::read_labels(const PlaneRange& planes, std::span<uint8_t> values) {
-  const VoxelDecoding decoding = decoding_of(header_);
-  decode_planes(planes, values, [&](size_t done, const std::byte* stored, std::span<uint8_t> part) {
-    if (const auto bad = decode_labels(decoding, stored, part)) {
-      throw FileError(path(), voxel_name(planes, done + bad->index) + " is " + number(bad->value) +
-                                  ", wanted a label: " + label_range<uint8_t>());
-    }
-  });
+  decode_label_run(run_of(planes), values);
 }
 
 void NiftiReader::read_labels(const PlaneRange& planes, std::span<int32_t> values) {
-  const VoxelDecoding decoding = decoding_of(header_);
-  decode_planes(planes, values, [&](size_t done, const std::byte* stored, std::span<int32_t> part) {
-    if (const auto bad = decode_labels(decoding, stored, part)) {
-      throw FileError(path(), voxel_name(planes, done + bad->index) + " is " + number(bad->value) +
-                                  ", wanted a label: " + label_range<int32_t>());
-    }
-  });
+  decode_label_run(run_of(planes), values);
 }
 
 void NiftiReader::verify_payload(NonFinite non_finite) {
-  const Extent3& extent = header_.extent;
-  const int64_t plane_bytes = header_.plane_bytes();
-  const int64_t size = voxel_bytes(header_.stored);
-  const VoxelDecoding decoding = decoding_of(header_);
-  std::array<float, 4096> values;
-  const auto chunk = static_cast<int64_t>(values.size()) * size;
+  std::array<float, 8192> values;
+  const int64_t voxels = volume(header_.extent);
   for (int64_t channel = 0; channel < header_.channels; ++channel) {
-    for (int64_t d = 0; d < extent.d; ++d) {
-      const PlaneRange plane{channel, d, 1};
-      for (int64_t done = 0; done < plane_bytes; done += chunk) {
-        const int64_t bytes = std::min(chunk, plane_bytes - done);
-        source_->read(byte_offset(plane) + done, {buffer_.data(), static_cast<size_t>(bytes)});
-        if (non_finite == NonFinite::accept) continue;
-        const auto bad = decode_floats(decoding, buffer_.data(),
-                                       {values.data(), static_cast<size_t>(bytes / size)});
-        if (bad) {
-          const size_t index = static_cast<size_t>(done / size) + bad->index;
-          throw FileError(path(), byte_offset(plane) + static_cast<int64_t>(index) * size,
-                          voxel_name(plane, index) + " is " + number(bad->value) +
-                              ", wanted a finite float32 number");
-        }
-      }
+    for (int64_t voxel = 0; voxel < voxels; voxel += static_cast<int64_t>(values.size())) {
+      const int64_t count = std::min<int64_t>(static_cast<int64_t>(values.size()), voxels - voxel);
+      read_run({channel, voxel, count}, std::span(values).first(static_cast<size_t>(count)),
+               non_finite);
     }
   }
-  finish_range({header_.channels - 1, extent.d - 1, 1});
 }
 
 }  // namespace wholemount

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "wholemount/base/error.h"
 #include "wholemount/image/byte_source.h"
 #include "wholemount/image/volume_header.h"
 
@@ -14,6 +15,14 @@ namespace wholemount {
 
 /// A run of planes along d of one channel.
 struct PlaneRange {
+  int64_t channel = 0;
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+/// A run of consecutive voxels of one channel in the file's order: `first` counts voxels
+/// (d * h_size + h) * w_size + w.
+struct VoxelRun {
   int64_t channel = 0;
   int64_t first = 0;
   int64_t count = 0;
@@ -48,16 +57,25 @@ class NiftiReader {
   void read_labels(const PlaneRange& planes, std::span<uint8_t> values);
   void read_labels(const PlaneRange& planes, std::span<int32_t> values);
 
+  // The same for any run of voxels: rows, or pieces of planes too large to hold.
+  void read_run(const VoxelRun& run, std::span<float> values,
+                NonFinite non_finite = NonFinite::refuse);
+  void read_label_run(const VoxelRun& run, std::span<uint8_t> values);
+  void read_label_run(const VoxelRun& run, std::span<int32_t> values);
+
   /// Reads the whole payload and its checksum; throws FileError when anything is missing, corrupt
   /// or (with `refuse`) not finite.
   void verify_payload(NonFinite non_finite = NonFinite::accept);
 
  private:
   template <class Value, class Decode>
-  void decode_planes(const PlaneRange& planes, std::span<Value> values, const Decode& decode);
-  void finish_range(const PlaneRange& planes);
-  [[nodiscard]] int64_t byte_offset(const PlaneRange& planes) const;
-  [[nodiscard]] std::string voxel_name(const PlaneRange& planes, size_t index) const;
+  void decode_run(const VoxelRun& run, std::span<Value> values, const Decode& decode);
+  template <class Label>
+  void decode_label_run(const VoxelRun& run, std::span<Label> values);
+  [[nodiscard]] VoxelRun run_of(const PlaneRange& planes) const;
+  [[nodiscard]] int64_t byte_offset(int64_t channel, int64_t voxel) const;
+  [[nodiscard]] std::string voxel_name(int64_t channel, int64_t voxel) const;
+  [[nodiscard]] FileError not_finite(int64_t channel, int64_t voxel, double value) const;
 
   std::unique_ptr<ByteSource> source_;
   VolumeHeader header_;

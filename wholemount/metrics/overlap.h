@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "wholemount/metrics/label_coding.h"
 #include "wholemount/tensor/extent3.h"
 #include "wholemount/tensor/tensor_view.h"
 
@@ -54,9 +55,6 @@ void accumulate_classes(std::span<const uint8_t> prediction, std::span<const uin
 /// Adds to `counts` (size = number of regions, at most 8).
 void accumulate_regions(std::span<const uint8_t> prediction, std::span<const uint8_t> reference,
                         std::span<OverlapCounts> counts);
-
-/// What the voxels of two label tensors mean.
-enum class LabelCoding : uint8_t { classes, regions };
 
 /// The counts of plain u8 tensors [1, 1, d, h, w] of one extent over the voxels of `box` only
 /// (padding stays out). One entry per class or region.

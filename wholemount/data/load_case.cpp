@@ -1,0 +1,221 @@
+#include "wholemount/data/load_case.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "wholemount/base/checked.h"
+#include "wholemount/base/error.h"
+
+namespace wholemount {
+
+namespace {
+
+constexpr int64_t kAlignment = 64;
+// Voxels decoded at a time; a single row of more is read in pieces.
+constexpr int64_t kRunVoxels = int64_t{64} << 10;
+constexpr double kLargestOffsetVoxels = 0.05;
+
+int64_t bytes_of(const TensorDesc& desc) { return static_cast<int64_t>(desc.bytes()); }
+
+/// Calls body(d, h, first_w, run) for pieces of rows of the source box, in file order.
+template <class Body>
+void for_each_row_piece(const Extent3& stored, const Box3& source, int64_t channel,
+                        const Body& body) {
+  for (int64_t d = source.begin.d; d < source.end.d; ++d) {
+    for (int64_t h = source.begin.h; h < source.end.h; ++h) {
+      for (int64_t w = source.begin.w; w < source.end.w; w += kRunVoxels) {
+        const int64_t count = std::min(kRunVoxels, source.end.w - w);
+        body(d - source.begin.d, h - source.begin.h, w - source.begin.w,
+             VoxelRun{channel, (d * stored.h + h) * stored.w + w, count});
+      }
+    }
+  }
+}
+
+void check_same_shape(const NiftiReader& reader, const Extent3& wanted, const std::string& first) {
+  if (reader.header().extent == wanted) return;
+  throw FileError(reader.path(), "has shape " + to_string(reader.header().extent) +
+                                     " (d x h x w), but " + first + " has " + to_string(wanted) +
+                                     "; both must lie on the same grid");
+}
+
+void check_same_place(const NiftiReader& reader, const VolumeHeader& image,
+                      const std::string& image_path) {
+  const Geometry& a = image.geometry;
+  const Geometry& b = reader.header().geometry;
+  const double smallest = *std::min_element(a.spacing_mm.begin(), a.spacing_mm.end());
+  double distance = 0.0;
+  if (a.has_orientation() && b.has_orientation()) {
+    distance = largest_corner_distance_mm(a, b, {image.extent.w, image.extent.h, image.extent.d});
+  } else {
+    // One of them stores no orientation: only the voxel sizes can be compared.
+    const std::array<int64_t, 3> sizes{image.extent.d, image.extent.h, image.extent.w};
+    for (size_t axis = 0; axis < 3; ++axis) {
+      distance = std::max(distance, std::abs(a.spacing_mm[axis] - b.spacing_mm[axis]) *
+                                        static_cast<double>(sizes[axis] - 1));
+    }
+  }
+  if (distance <= kLargestOffsetVoxels * smallest) return;
+  throw FileError(reader.path(), "lies elsewhere than " + image_path +
+                                     ": their affines place the " + "same corner " +
+                                     std::to_string(distance) +
+                                     " mm apart; resample one onto the other's grid");
+}
+
+/// Opens files one after the other; a 4-D file stays open for its next channel.
+class ChannelReaders {
+ public:
+  NiftiReader& open(const ChannelFile& file) {
+    if (!reader_ || reader_->path() != file.path)
+      reader_ = std::make_unique<NiftiReader>(file.path);
+    if (file.channel >= reader_->header().channels) {
+      throw FileError(file.path, "has " + std::to_string(reader_->header().channels) +
+                                     " channels, but the data set describes at least " +
+                                     std::to_string(file.channel + 1));
+    }
+    return *reader_;
+  }
+
+ private:
+  std::unique_ptr<NiftiReader> reader_;
+};
+
+struct StoredCase {
+  const Case& subject;
+  const LoadSpec& spec;
+  LoadedCase* loaded;
+};
+
+void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<float>* row) {
+  LoadedCase& loaded = *stored.loaded;
+  auto* const values = reinterpret_cast<float*>(loaded.image.origin);
+  const std::string& first_path =
+      stored.subject.channels.at(static_cast<size_t>(stored.spec.channels[0])).path;
+  for (size_t c = 0; c < stored.spec.channels.size(); ++c) {
+    const ChannelFile& file =
+        stored.subject.channels.at(static_cast<size_t>(stored.spec.channels[c]));
+    NiftiReader& reader = readers->open(file);
+    check_same_shape(reader, loaded.header.extent, first_path);
+    check_same_place(reader, loaded.header, first_path);
+    const StridedBox box =
+        moved_box(loaded.image, static_cast<int64_t>(c), loaded.placement.valid, loaded.move);
+    for_each_row_piece(loaded.header.extent, loaded.placement.source, file.channel,
+                       [&](int64_t d, int64_t h, int64_t w, const VoxelRun& run) {
+                         const std::span piece(row->data(), static_cast<size_t>(run.count));
+                         reader.read_run(run, piece);
+                         float* to = values + box.at(d, h) + w * box.w_pitch;
+                         for (const float value : piece) {
+                           *to = value;
+                           to += box.w_pitch;
+                         }
+                       });
+    loaded.scales.push_back(normalise(stored.spec.normalise, values, box));
+  }
+}
+
+void read_target(const StoredCase& stored, std::vector<uint8_t>* row) {
+  LoadedCase& loaded = *stored.loaded;
+  const TargetDefinition& target = *stored.spec.target;
+  const std::string& image_path =
+      stored.subject.channels.at(static_cast<size_t>(stored.spec.channels[0])).path;
+  NiftiReader reader(stored.subject.label);
+  check_same_shape(reader, loaded.header.extent, image_path);
+  check_same_place(reader, loaded.header, image_path);
+  if (reader.header().channels != 1) {
+    throw FileError(reader.path(), "has " + std::to_string(reader.header().channels) +
+                                       " channels; a label map has one");
+  }
+  auto* const values = reinterpret_cast<uint8_t*>(loaded.target->origin);
+  const StridedBox box = moved_box(*loaded.target, 0, loaded.placement.valid, loaded.move);
+  const Extent3& begin = loaded.placement.source.begin;
+  for_each_row_piece(loaded.header.extent, loaded.placement.source, 0,
+                     [&](int64_t d, int64_t h, int64_t w, const VoxelRun& run) {
+                       const std::span piece(row->data(), static_cast<size_t>(run.count));
+                       reader.read_label_run(run, piece);
+                       const size_t bad = target.encode(piece);
+                       if (bad != piece.size()) {
+                         throw FileError(
+                             reader.path(),
+                             "voxel [" + std::to_string(begin.d + d) + ", " +
+                                 std::to_string(begin.h + h) + ", " +
+                                 std::to_string(begin.w + w + static_cast<int64_t>(bad)) +
+                                 "] (d, h, w) holds label " + std::to_string(piece[bad]) +
+                                 ", which the data set does not declare; declare it or correct the "
+                                 "label map");
+                       }
+                       uint8_t* to = values + box.at(d, h) + w * box.w_pitch;
+                       for (const uint8_t value : piece) {
+                         *to = value;
+                         to += box.w_pitch;
+                       }
+                     });
+}
+
+}  // namespace
+
+StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored) {
+  const Extent3 padded = place_volume(stored, spec.shape).padded;
+  StagingDesc staging;
+  staging.image =
+      TensorDesc::activation(1, static_cast<int64_t>(spec.channels.size()), padded, DType::f32);
+  int64_t bytes = round_up(bytes_of(staging.image), kAlignment);
+  staging.target_offset = static_cast<size_t>(bytes);
+  if (spec.target) {
+    staging.target = TensorDesc::plain(1, 1, padded, DType::u8);
+    bytes = checked_add(bytes, round_up(bytes_of(*staging.target), kAlignment));
+  }
+  staging.bytes = static_cast<size_t>(bytes);
+  return staging;
+}
+
+std::vector<Extent3> read_case_extents(std::span<const Case> cases) {
+  std::vector<Extent3> extents;
+  extents.reserve(cases.size());
+  for (const Case& subject : cases) {
+    extents.push_back(NiftiReader(subject.channels.at(0).path).header().extent);
+  }
+  return extents;
+}
+
+LoadedCase load_case(const Case& subject, const CaseRequest& request, const LoadSpec& spec,
+                     std::span<std::byte> memory) {
+  WM_CHECK(!spec.channels.empty(), "no channels selected");
+  ChannelReaders readers;
+  LoadedCase loaded;
+  loaded.case_index = request.case_index;
+  loaded.epoch = request.epoch;
+  loaded.id = subject.id;
+  const ChannelFile& first = subject.channels.at(static_cast<size_t>(spec.channels[0]));
+  loaded.header = readers.open(first).header();
+  loaded.placement = place_volume(loaded.header.extent, spec.shape);
+  const StagingDesc staging = staging_desc(spec, loaded.header.extent);
+  if (staging.bytes > memory.size()) {
+    throw FileError(first.path, "is larger (" + to_string(loaded.header.extent) +
+                                    ") than when the run was planned; the data set has changed, "
+                                    "start the run again");
+  }
+  if (spec.target && subject.label.empty()) {
+    throw FileError(first.path, "case \"" + subject.id + "\" has no label map");
+  }
+  loaded.move =
+      draw_spatial_move(spec.augment, loaded.placement.valid.extent(), loaded.placement.padded,
+                        spec.seed, request.epoch, static_cast<uint64_t>(request.case_index));
+  loaded.image = whole_view(staging.image, memory.data());
+  const bool padded = loaded.placement.valid != whole_box(loaded.placement.padded);
+  const bool spare_lanes = staging.image.c % staging.image.block_width() != 0;
+  if (padded || spare_lanes) std::memset(memory.data(), 0, staging.bytes);
+
+  const int64_t row_voxels = std::min(kRunVoxels, loaded.placement.source.extent().w);
+  std::vector<float> row(static_cast<size_t>(row_voxels));
+  const StoredCase stored{subject, spec, &loaded};
+  read_image(stored, &readers, &row);
+  if (spec.target) {
+    loaded.target = whole_view(*staging.target, memory.data() + staging.target_offset);
+    std::vector<uint8_t> labels(static_cast<size_t>(row_voxels));
+    read_target(stored, &labels);
+  }
+  return loaded;
+}
+
+}  // namespace wholemount

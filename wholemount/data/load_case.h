@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "wholemount/data/dataset.h"
+#include "wholemount/data/normalise.h"
+#include "wholemount/data/placement.h"
+#include "wholemount/data/spatial_move.h"
+#include "wholemount/data/target.h"
+#include "wholemount/image/nifti_reader.h"
+#include "wholemount/tensor/tensor_view.h"
+
+namespace wholemount {
+
+/// How cases become tensors.
+struct LoadSpec {
+  std::vector<int64_t> channels;  ///< of the data set, in tensor order; at least one
+  NormaliseSpec normalise;
+  ShapeSpec shape;
+  AugmentSpec augment;
+  uint64_t seed = 0;                       ///< of the augmentation
+  std::optional<TargetDefinition> target;  ///< none: images only
+};
+
+/// Tensors of one case in one piece of memory: the image first, then the target.
+struct StagingDesc {
+  TensorDesc image;                  ///< activation(1, channels, padded), float32
+  std::optional<TensorDesc> target;  ///< plain u8 [1, 1, padded]
+  size_t target_offset = 0;          ///< bytes, a multiple of 64
+  size_t bytes = 0;                  ///< of both, a multiple of 64
+};
+[[nodiscard]] StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored);
+
+/// A case in memory; the views point into the memory given to load_case.
+struct LoadedCase {
+  int64_t case_index = 0;
+  uint64_t epoch = 0;
+  std::string id;
+  TensorView image;                    ///< f32 [1, channels, padded]
+  std::optional<TensorView> target;    ///< u8 [1, 1, padded]; padding holds 0
+  Placement placement;                 ///< placement.valid: the part that is not padding
+  VolumeHeader header;                 ///< of the first channel's file: geometry for outputs
+  SpatialMove move;                    ///< what augmentation did
+  std::vector<IntensityScale> scales;  ///< one a channel
+};
+
+/// Which case, and in which epoch (for the augmentation).
+struct CaseRequest {
+  int64_t case_index = 0;
+  uint64_t epoch = 0;
+};
+
+/// Extent of every case, from the headers alone. Throws FileError as NiftiReader does.
+[[nodiscard]] std::vector<Extent3> read_case_extents(std::span<const Case> cases);
+
+/// Reads a case into `memory` (at least staging_desc(...).bytes, 64-byte aligned): normalised per
+/// channel, then padded with 0, augmented while writing.
+/// Memory of its own: at most kLoadBytes, whatever the size of the case.
+/// Throws FileError (exit 3): what NiftiReader throws; NaN or infinite voxels; channels or label of
+/// another shape; an image and label that lie at different places (corners further apart than 5 %
+/// of a voxel); a label value the data set does not declare; a case larger than planned for.
+[[nodiscard]] LoadedCase load_case(const Case& subject, const CaseRequest& request,
+                                   const LoadSpec& spec, std::span<std::byte> memory);
+
+/// Upper bound of what load_case allocates: two readers, a row buffer, a histogram, small things.
+constexpr size_t kLoadBytes = 2 * kNiftiReaderBytes + kNormaliseBytes + (size_t{768} << 10);
+
+}  // namespace wholemount

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "wholemount/data/strided_box.h"
+
+namespace wholemount {
+
+/// How intensities of each channel of each case are brought to a common scale. Statistics are over
+/// the voxels of the case that are used (after a crop, before padding), in float64.
+enum class NormaliseKind : uint8_t {
+  none,
+  zscore,          ///< (x - mean) / standard deviation, over all voxels
+  zscore_nonzero,  ///< the same over voxels != 0, which alone are changed: outside stays 0
+  percentile,      ///< clipped to two percentiles, which become 0 and 1
+  minmax,          ///< minimum becomes 0, maximum 1
+};
+
+struct NormaliseSpec {
+  NormaliseKind kind = NormaliseKind::zscore_nonzero;
+  double lower_percent = 0.5;   ///< percentile only
+  double upper_percent = 99.5;  ///< percentile only
+};
+
+/// Reads "none", "zscore", "zscore-nonzero", "percentile", "minmax"; throws ConfigError naming the
+/// nearest known one.
+[[nodiscard]] NormaliseKind parse_normalise(const std::string& name);
+[[nodiscard]] const char* normalise_name(NormaliseKind kind);
+
+/// What was done to a channel: y = (x - shift) * scale after clipping x to [lowest, highest].
+struct IntensityScale {
+  double shift = 0.0;
+  double scale = 1.0;
+  double lowest = 0.0;   ///< percentile only
+  double highest = 0.0;  ///< percentile only
+};
+
+/// Normalises the voxels of `box` in place. A channel without spread (standard deviation 0, or
+/// equal limits) is only shifted. The standard deviation divides by the number of voxels, as
+/// numpy's does. The result does not depend on the box's pitches. Memory: kNormaliseBytes for
+/// percentiles, else none.
+IntensityScale normalise(const NormaliseSpec& spec, float* values, const StridedBox& box);
+
+constexpr size_t kNormaliseBytes = size_t{512} << 10;
+
+}  // namespace wholemount
