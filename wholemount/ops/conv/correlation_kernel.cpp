@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kChunkBytes = int64_t{256} << 10;
 /// Enough tasks for many threads to end at about the same time.
 constexpr int64_t kWantedTasks = 64;
+/// Multiply-add vectors a copied source vector should feed, so that copying stays cheap beside them.
+constexpr int64_t kMinReuse = 200;
 /// A slab of fewer planes would load its halo too often.
 constexpr int64_t kMinSlab = 8;
 
@@ -151,7 +153,13 @@ void CorrelationKernel::choose_boxes() {
   const auto num_groups = static_cast<int64_t>(groups_.size());
   group_parts_ = std::clamp<int64_t>(divide_up(kWantedTasks, n * volume(boxes_)), 1,
                                      std::max<int64_t>(num_groups, 1));
-  groups_per_part_ = std::max<int64_t>(divide_up(num_groups, group_parts_), 1);
+  const int64_t reuse = 16 * volume(g.kernel) * (num_groups == 0 ? 1 : groups_.front().num_blocks);
+  const int64_t source_per_destination =
+      g.d.source_step * g.h.source_step * g.w.source_step;
+  groups_per_part_ =
+      std::max({divide_up(num_groups, group_parts_),
+                std::min(divide_up(kMinReuse * source_per_destination, reuse), num_groups),
+                int64_t{1}});
   group_parts_ = std::max<int64_t>(divide_up(num_groups, groups_per_part_), 1);
 }
 
@@ -250,19 +258,19 @@ void CorrelationKernel::pack_weights(int64_t task, const KernelArgs& args) const
     const auto taps = static_cast<int64_t>(one.taps.size());
     float* out = packed + lane_floats * (problem_.source_channels() * one.taps_before +
                                          source.channel * taps);
-    for (int64_t lane = 0; lane < source.lanes; ++lane) {
-      for (int32_t b = 0; b < group.num_blocks; ++b) {
-        const ChannelBlock& destination =
-            destination_blocks_[group.first_block + static_cast<size_t>(b)];
-        for (int64_t c = 0; c < 16; ++c) {
-          const bool used = c < destination.lanes;
-          const float* in = used ? weights + (source.channel + lane) * source_stride +
-                                       (destination.channel + c) * destination_stride
-                                 : nullptr;
-          float* to = out + lane * lane_floats + b * 16 + c;
-          for (int64_t t = 0; t < taps; ++t) {
-            to[t * source.lanes * lane_floats] =
-                used ? in[one.taps[static_cast<size_t>(t)].index] : 0.0F;
+    for (int32_t b = 0; b < group.num_blocks; ++b) {
+      const ChannelBlock& destination =
+          destination_blocks_[group.first_block + static_cast<size_t>(b)];
+      const float* in = weights + source.channel * source_stride +
+                        destination.channel * destination_stride;
+      // Whole vectors are written in order; the sixteen rows read stay in the first-level cache.
+      for (int64_t lane = 0; lane < source.lanes; ++lane) {
+        for (int64_t t = 0; t < taps; ++t) {
+          const float* from =
+              in + lane * source_stride + one.taps[static_cast<size_t>(t)].index;
+          float* to = out + (t * source.lanes + lane) * lane_floats + b * 16;
+          for (int64_t c = 0; c < 16; ++c) {
+            to[c] = c < destination.lanes ? from[c * destination_stride] : 0.0F;
           }
         }
       }

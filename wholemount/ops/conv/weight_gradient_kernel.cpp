@@ -10,7 +10,10 @@ namespace wholemount {
 
 namespace {
 
-constexpr size_t kPanelBlocks = 2;
+constexpr int64_t kMinPanelBlocks = 2;
+constexpr int64_t kMaxPanelBlocks = 8;
+/// Multiply-add vectors a copied vector should feed, so that copying stays cheap beside them.
+constexpr int64_t kMinReuse = 200;
 constexpr int64_t kWantedTasks = 64;
 /// Smaller parts would load their halo too often.
 constexpr int64_t kMinPlanes = 8;
@@ -19,6 +22,13 @@ constexpr int64_t kPartialBytes = int64_t{64} << 20;
 /// Voxels summed in registers before the sums go to memory; a run's rows of both operands stay in
 /// the first-level cache for all taps of a row.
 constexpr int64_t kRunVoxels = 256;
+
+/// Blocks of the other operand a vector must meet when it meets `per_block` multiply-adds in each.
+int64_t panel_blocks(int64_t per_block, size_t blocks) {
+  const int64_t wanted = divide_up(kMinReuse, std::max<int64_t>(per_block, 1));
+  return std::min(std::clamp(wanted, kMinPanelBlocks, kMaxPanelBlocks),
+                  static_cast<int64_t>(blocks));
+}
 
 /// The fine voxels along an axis that belong to destinations [begin, end): every fine voxel
 /// belongs to exactly one.
@@ -66,17 +76,16 @@ std::string WeightGradientKernel::refusal(const WeightGradientProblem& problem) 
 
 struct WeightGradientKernel::Scratch {
   Scratch(const WeightGradientKernel& kernel, std::byte* base) : cursor(base) {
-    ring = cursor.take<float*>(kPanelBlocks);
-    coarse = cursor.take<float*>(kPanelBlocks);
+    ring = cursor.take<float*>(kernel.fine_per_panel_);
+    coarse = cursor.take<float*>(kernel.coarse_per_panel_);
     tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
-    for (size_t i = 0; i < kPanelBlocks; ++i) {
-      float* fine_block = cursor.take<float>(kernel.ring_.block_voxels() * 16);
-      float* coarse_block =
-          cursor.take<float>(kernel.band_.rows * kernel.ring_.columns() * 16);
-      if (base != nullptr) {
-        ring[i] = fine_block;
-        coarse[i] = coarse_block;
-      }
+    for (int64_t i = 0; i < kernel.fine_per_panel_; ++i) {
+      float* block = cursor.take<float>(kernel.ring_.block_voxels() * 16);
+      if (base != nullptr) ring[i] = block;
+    }
+    for (int64_t i = 0; i < kernel.coarse_per_panel_; ++i) {
+      float* block = cursor.take<float>(kernel.band_.rows * kernel.ring_.columns() * 16);
+      if (base != nullptr) coarse[i] = block;
     }
   }
   ScratchCursor cursor;
@@ -98,8 +107,13 @@ WeightGradientKernel::WeightGradientKernel(WeightGradientProblem problem, Isa is
     coarse_floats_ += num_taps_ * block.scratch_pitch() * 16;
   }
   part_floats_ = checked_multiply(coarse_floats_, static_cast<int64_t>(coarse_blocks_.size()));
-  coarse_panels_ = divide_up(static_cast<int64_t>(coarse_blocks_.size()), kPanelBlocks);
-  fine_panels_ = divide_up(static_cast<int64_t>(fine_blocks_.size()), kPanelBlocks);
+  const CorrelationGeometry& g = problem_.geometry;
+  coarse_per_panel_ = panel_blocks(
+      16 * num_taps_ / (g.d.source_step * g.h.source_step * g.w.source_step),
+      coarse_blocks_.size());
+  fine_per_panel_ = panel_blocks(16 * num_taps_, fine_blocks_.size());
+  coarse_panels_ = divide_up(static_cast<int64_t>(coarse_blocks_.size()), coarse_per_panel_);
+  fine_panels_ = divide_up(static_cast<int64_t>(fine_blocks_.size()), fine_per_panel_);
   choose_parts();
   size_scratch();
 }
@@ -120,8 +134,9 @@ void WeightGradientKernel::choose_parts() {
 
   const auto fits = [&](int64_t rows, int64_t columns) {
     const SourceRing ring(g, rows, columns, 0);
-    const int64_t voxels = ring.block_voxels() + rows * ring.columns();
-    return voxels * static_cast<int64_t>(kPanelBlocks * 16 * sizeof(float)) <= kRowsBytes;
+    const int64_t vectors = ring.block_voxels() * fine_per_panel_ +
+                            rows * ring.columns() * coarse_per_panel_;
+    return vectors * static_cast<int64_t>(16 * sizeof(float)) <= kRowsBytes;
   };
   band_ = choose_band(rows_per_part_, g.w.count, fits);
   ring_ = SourceRing(g, band_.rows, band_.columns, 0);
@@ -154,10 +169,12 @@ WeightGradientKernel::Task WeightGradientKernel::task_at(int64_t task) const {
   task /= coarse_panels_;
   Task result;
   result.part = task;
-  result.first_coarse = coarse_panel * kPanelBlocks;
-  result.last_coarse = std::min(result.first_coarse + kPanelBlocks, coarse_blocks_.size());
-  result.first_fine = fine_panel * kPanelBlocks;
-  result.last_fine = std::min(result.first_fine + kPanelBlocks, fine_blocks_.size());
+  result.first_coarse = coarse_panel * static_cast<size_t>(coarse_per_panel_);
+  result.last_coarse = std::min(result.first_coarse + static_cast<size_t>(coarse_per_panel_),
+                                coarse_blocks_.size());
+  result.first_fine = fine_panel * static_cast<size_t>(fine_per_panel_);
+  result.last_fine =
+      std::min(result.first_fine + static_cast<size_t>(fine_per_panel_), fine_blocks_.size());
   const int64_t d = (task / parts_h_) * planes_per_part_;
   const int64_t h = (task % parts_h_) * rows_per_part_;
   result.box = clip({{d, h, 0}, {d + planes_per_part_, h + rows_per_part_, g.w.count}},

@@ -32,7 +32,7 @@ struct WeightGradientProblem {
   [[nodiscard]] int64_t traffic_bytes() const;
 };
 
-/// Direct weight gradient. Phase 0: a task takes a panel (up to two coarse by two fine channel
+/// Direct weight gradient. Phase 0: a task takes a panel (some coarse by some fine channel
 /// blocks) over a part of the voxels, copies the rows it needs to thread scratch and sums into its
 /// own partial result; phase 1 folds the partial results in a fixed order in float64 and writes the
 /// plain layout. Shared scratch: the partial results, at most max(64 MiB, 2 x the result).
@@ -92,6 +92,8 @@ class WeightGradientKernel : public Kernel {
   int64_t coarse_floats_ = 0;         ///< sums of one coarse block
   int64_t part_floats_ = 0;           ///< one partial result
   int64_t num_taps_ = 0;
+  int64_t coarse_per_panel_ = 1;  ///< blocks
+  int64_t fine_per_panel_ = 1;
   int64_t coarse_panels_ = 1;
   int64_t fine_panels_ = 1;
   int64_t planes_per_part_ = 1, rows_per_part_ = 1;
