@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "wholemount/nets/network.h"
-#include "wholemount/ops/elementwise/elementwise.h"
+#include "wholemount/ops/elementwise/probabilities.h"
 #include "wholemount/ops/loss/segmentation_loss.h"
 
 namespace wholemount {

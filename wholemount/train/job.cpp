@@ -115,6 +115,27 @@ int64_t program_convolution_flops(const Program& program) {
   return flops;
 }
 
+/// Stored forward values that some backward node reads.
+int64_t kept_values(const Graph& graph) {
+  std::vector<bool> kept(graph.values.size(), false);
+  for (const Node& node : graph.nodes) {
+    if (node.pass != Pass::backward) {
+      continue;
+    }
+    for (const ValueId id : node.inputs) {
+      if (id == kNone) {
+        continue;
+      }
+      const Value& stored = graph.value(graph.storage(id));
+      if (stored.kind == ValueKind::intermediate && stored.producer != kNone &&
+          graph.nodes[static_cast<size_t>(stored.producer)].pass == Pass::forward) {
+        kept[static_cast<size_t>(graph.storage(id))] = true;
+      }
+    }
+  }
+  return std::count(kept.begin(), kept.end(), true);
+}
+
 InferenceSpec evaluation_spec(const JobSpec& job) {
   InferenceSpec spec;
   spec.target = job.task.target;
@@ -229,10 +250,15 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads) {
       plan.convolution_output_bytes =
           checked_multiply(totals.convolution_output_elements, 4 * batch) / per_program;
       parameters = program.graph.graph->parameters;
+      plan.kept_values = kept_values(*program.graph.graph);
       num_parameters = parameters.size();
     }
   }
   WM_CHECK(num_parameters > 0, "a network has parameters");
+  if (per_program > 1 && distinct.size() > 1) {
+    // Mixed shapes live in fewer bytes than all-largest, but packing may be a little worse.
+    plan.arena_bytes += plan.arena_bytes / 32;
+  }
   double evaluation_seconds = 0;
   for (const Extent3& extent : job.validation_extents) {
     const InferenceProgram& program = programs.evaluation.get(extent);

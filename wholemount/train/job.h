@@ -21,6 +21,8 @@ struct TaskSpec {
   TargetKind target = TargetKind::regions;
   /// One per output channel: region names, or all label names with the background first.
   std::vector<std::string> outputs;
+  /// classes: the stored label value of each output, for writing predictions.
+  std::vector<uint8_t> label_values;
 };
 
 /// The network that [net] and the task describe. Throws ConfigError.
@@ -80,6 +82,7 @@ struct JobPlan {
   size_t lower_bound_bytes = 0;        ///< of that arena
   std::vector<Extent3> largest;        ///< sample shapes of the program with the largest arena
   int64_t parameters = 0;              ///< moving statistics included
+  int64_t kept_values = 0;             ///< forward values the backward pass reads
   int64_t step_flops = 0;              ///< convolutions of one update of samples of that shape
   int64_t flops_per_image = 0;         ///< forward of that shape, direct convolution
   int64_t layer_output_bytes = 0;      ///< see cli.md, of the batch

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "wholemount/ops/activation/activation.h"
-#include "wholemount/ops/elementwise/add.h"
+#include "wholemount/ops/elementwise/elementwise.h"
 
 namespace wholemount {
 

@@ -1,0 +1,62 @@
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/command.h"
+#include "wholemount/base/clock.h"
+#include "wholemount/train/calibration.h"
+
+namespace wholemount::cli {
+
+namespace {
+
+void run_calibrate(const CommonOptions& options) {
+  const int threads = thread_count(options);
+  const Target target;
+  ThreadPool pool(threads);
+  const double begin = monotonic_seconds();
+  const TimeModel model = calibrate(pool, target);
+  const auto path = calibration_path(target, threads);
+  save_time_model(model, path);
+  const double seconds = monotonic_seconds() - begin;
+  if (options.json) {
+    nlohmann::ordered_json json;
+    json["machine"] = model.machine;
+    json["peak_gflops"] = model.peak_flops_per_second / 1e9;
+    json["copy_gbytes_per_second"] = model.copy_bytes_per_second / 1e9;
+    json["dispatch_microseconds"] = model.dispatch_seconds * 1e6;
+    json["flops_per_second"] = model.flops_per_second;
+    json["bytes_per_second"] = model.bytes_per_second;
+    json["file"] = path.string();
+    json["seconds"] = seconds;
+    std::printf("%s\n", json.dump(2).c_str());
+    return;
+  }
+  std::printf("machine    %s\n", model.machine.c_str());
+  std::printf("peak       %.1f GFLOPS (multiply-add, float32)\n", model.peak_flops_per_second / 1e9);
+  std::printf("copy       %.1f GB/s (read + written)\n", model.copy_bytes_per_second / 1e9);
+  std::printf("dispatch   %.1f us a phase\n\n", model.dispatch_seconds * 1e6);
+  for (const auto& [name, rate] : model.flops_per_second) {
+    std::printf("%-44s %8.1f GFLOPS  %5.1f %% of peak\n", name.c_str(), rate / 1e9,
+                100.0 * rate / model.peak_flops_per_second);
+  }
+  for (const auto& [name, rate] : model.bytes_per_second) {
+    std::printf("%-44s %8.1f GB/s    %5.1f %% of copy\n", name.c_str(), rate / 1e9,
+                100.0 * rate / model.copy_bytes_per_second);
+  }
+  std::printf("\nsaved to %s (%.1f s)\n", path.c_str(), seconds);
+}
+
+}  // namespace
+
+void add_calibrate_command(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("calibrate", "measure this machine for the time model (cached)");
+  auto options = std::make_shared<CommonOptions>();
+  add_common_options(*command, *options);
+  command->footer("Example:\n  wholemount calibrate --threads 2");
+  command->callback([options] { run_calibrate(*options); });
+}
+
+}  // namespace wholemount::cli

@@ -1,0 +1,167 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/job_options.h"
+#include "wholemount/base/memory.h"
+#include "wholemount/train/calibration.h"
+#include "wholemount/train/job_from_data.h"
+
+namespace wholemount::cli {
+
+namespace {
+
+struct PlanOptions {
+  CommonOptions common;
+  ConfigOptions config;
+  bool verbose = false;
+};
+
+nlohmann::ordered_json plan_json(const JobSpec& job, const JobPlan& plan, const TimeModel& time) {
+  const Extent3& extent = plan.largest.front();
+  nlohmann::ordered_json json;
+  json["parameters"] = plan.parameters;
+  json["input"] = {update_batch(job), job.task.in_channels, extent.d, extent.h, extent.w};
+  json["flops_per_image"] = plan.flops_per_image;
+  json["step_flops"] = plan.step_flops;
+  json["layer_output_bytes"] = plan.layer_output_bytes;
+  json["convolution_output_bytes"] = plan.convolution_output_bytes;
+  json["peak_bytes"] = plan.memory.peak_bytes();
+  json["arena_bytes"] = plan.memory.arena_bytes;
+  json["parameter_bytes"] = plan.memory.parameter_bytes;
+  json["gradient_bytes"] = plan.memory.gradient_bytes;
+  json["optimiser_bytes"] = plan.memory.optimiser_bytes;
+  json["data_bytes"] = plan.memory.data_bytes;
+  json["baseline_bytes"] = plan.memory.baseline_bytes + plan.memory.reserve_bytes;
+  json["spill_bytes"] = 0;
+  json["lower_bound_bytes"] = plan.lower_bound_bytes;
+  json["policies"] = {{"keep", plan.kept_values}, {"recompute", 0}, {"spill", 0}, {"half", 0}};
+  json["steps_per_epoch"] = steps_per_epoch(job);
+  json["step_seconds"] = plan.step_seconds;
+  json["epoch_seconds"] = plan.epoch_seconds;
+  json["total_seconds"] = plan.total_seconds;
+  json["calibrated"] = time.measured;
+  return json;
+}
+
+void print_item(const char* name, size_t bytes) {
+  if (bytes > 0) {
+    std::printf("  %-34s %12s\n", name, format_bytes(bytes).c_str());
+  }
+}
+
+void print_plan(const JobSpec& job, const JobPlan& plan, const TimeModel& time) {
+  const MemoryPlan& memory = plan.memory;
+  std::printf("network      %s, %lld parameters, %lld in, %zu out (", job.network.kind.c_str(),
+              static_cast<long long>(plan.parameters), static_cast<long long>(job.task.in_channels),
+              job.task.outputs.size());
+  for (size_t i = 0; i < job.task.outputs.size(); ++i) {
+    std::printf("%s%s", i == 0 ? "" : ", ", job.task.outputs[i].c_str());
+  }
+  std::printf(")\n");
+  std::printf("largest      %s (padded), update of %lld samples, %lld at a time\n",
+              to_string(plan.largest.front()).c_str(), static_cast<long long>(update_batch(job)),
+              static_cast<long long>(samples_per_program(job)));
+  std::printf("arithmetic   %sFLOP an image forward, %sFLOP an update\n\n",
+              format_count(static_cast<double>(plan.flops_per_image)).c_str(),
+              format_count(static_cast<double>(plan.step_flops)).c_str());
+  std::printf("peak memory of the process           %12s\n",
+              format_bytes(memory.peak_bytes()).c_str());
+  print_item("activations, gradients, scratch", memory.arena_bytes);
+  print_item("parameters", memory.parameter_bytes);
+  print_item("gradient sums", memory.gradient_bytes);
+  print_item("optimiser state", memory.optimiser_bytes);
+  print_item("data staging", memory.data_bytes);
+  print_item("program, libraries, stacks", memory.baseline_bytes + memory.reserve_bytes);
+  std::printf("  (arena %.3f x its liveness lower bound; all layer outputs would be %s)\n\n",
+              static_cast<double>(plan.arena_bytes) / static_cast<double>(plan.lower_bound_bytes),
+              format_bytes(static_cast<size_t>(plan.layer_output_bytes)).c_str());
+  std::printf("update %s, epoch %s (%lld updates), run %s%s\n",
+              format_duration(plan.step_seconds).c_str(),
+              format_duration(plan.epoch_seconds).c_str(),
+              static_cast<long long>(steps_per_epoch(job)),
+              format_duration(plan.total_seconds).c_str(),
+              time.measured ? "" : "  (a guess: run `wholemount calibrate` once on this machine)");
+}
+
+/// What is live at the fullest step, largest first.
+void print_peak(const Program& program) {
+  const Step& step = program.steps[static_cast<size_t>(program.peak_step)];
+  std::printf("\nlive at the peak, step %d of %zu (%s):\n", program.peak_step, program.steps.size(),
+              program.graph->nodes[static_cast<size_t>(step.node)].name.c_str());
+  std::vector<const ArenaUse*> live;
+  for (const ArenaUse& use : program.uses) {
+    if (use.first_step <= program.peak_step && use.last_step >= program.peak_step) {
+      live.push_back(&use);
+    }
+  }
+  std::sort(live.begin(), live.end(),
+            [](const ArenaUse* a, const ArenaUse* b) { return a->bytes > b->bytes; });
+  for (size_t i = 0; i < std::min<size_t>(live.size(), 12); ++i) {
+    std::printf("  %-40s %12s   steps %d to %d\n", live[i]->name.c_str(),
+                format_bytes(live[i]->bytes).c_str(), live[i]->first_step, live[i]->last_step);
+  }
+  if (live.size() > 12) {
+    std::printf("  and %zu smaller ones\n", live.size() - 12);
+  }
+}
+
+void print_nodes(const Program& program) {
+  std::printf("\n%-32s %-38s %9s %9s %9s  %s\n", "node", "kernel", "MFLOP", "MB", "ms", "reason");
+  for (const Step& step : program.steps) {
+    const Node& node = program.graph->nodes[static_cast<size_t>(step.node)];
+    std::printf("%-32s %-38s %9.1f %9.1f %9.3f  %s\n", node.name.c_str(),
+                step.kernel->name().c_str(), static_cast<double>(step.kernel->flops()) / 1e6,
+                static_cast<double>(step.kernel->traffic_bytes()) / 1e6, step.seconds * 1e3,
+                step.kernel->reason().c_str());
+  }
+}
+
+void run_plan(const PlanOptions& options) {
+  const RunConfig config = cli::read_config(options.config, options.common);
+  const int threads = thread_count(options.common);
+  const JobSpec job = job_from_data_or_shape(config);
+  PlanSpec spec;
+  spec.num_threads = threads;
+  const TimeModel time = current_time_model(spec.target, threads);
+  JobPrograms programs(job, spec, time);
+  const JobPlan plan = plan_job(job, programs, threads);
+  const size_t budget = memory_budget_bytes(config, options.config.memory);
+  if (options.common.json) {
+    nlohmann::ordered_json json = plan_json(job, plan, time);
+    json["budget_bytes"] = budget;
+    std::printf("%s\n", json.dump(2).c_str());
+  } else {
+    print_plan(job, plan, time);
+    const UpdateProgram& program = programs.update.get(plan.largest);
+    print_peak(*program.program);
+    if (options.verbose) {
+      print_nodes(*program.program);
+    }
+  }
+  check_budget(plan, budget);
+}
+
+}  // namespace
+
+void add_plan_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("plan", "bytes and seconds of a run, before running it");
+  auto options = std::make_shared<PlanOptions>();
+  add_config_options(*command, options->config);
+  add_common_options(*command, options->common);
+  command->add_flag("-v,--verbose", options->verbose, "list every node with its kernel and why");
+  command->footer(
+      "Examples:\n"
+      "  wholemount plan examples/hippocampus.toml\n"
+      "  wholemount plan examples/hippocampus.toml --set net.filters=32 --memory 4G -v\n"
+      "  wholemount plan examples/unet_whole_volume.toml --json\n"
+      "Exit 4 when the plan does not fit the budget.");
+  command->callback([options] { run_plan(*options); });
+}
+
+}  // namespace wholemount::cli

@@ -1,0 +1,167 @@
+#include "wholemount/train/job_from_data.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "wholemount/base/sha256.h"
+
+namespace wholemount {
+
+namespace {
+
+/// Largest difference between what the labels hold and a u8 target with an ignore value.
+constexpr size_t kMaxRegions = 7;
+constexpr size_t kMaxClasses = 255;
+
+std::vector<Extent3> padded_extents(const std::vector<int64_t>& cases,
+                                    const std::vector<Extent3>& stored, const ShapeSpec& shape) {
+  std::vector<Extent3> padded;
+  padded.reserve(cases.size());
+  for (const int64_t index : cases) {
+    padded.push_back(place_volume(stored[static_cast<size_t>(index)], shape).padded);
+  }
+  return padded;
+}
+
+TaskSpec task_from_target(const TargetDefinition& target, int64_t in_channels) {
+  TaskSpec task;
+  task.in_channels = in_channels;
+  task.target =
+      target.coding == LabelCoding::classes ? TargetKind::classes : TargetKind::regions;
+  for (const TargetRegion& output : target.outputs) {
+    task.outputs.push_back(output.name);
+  }
+  const size_t limit = task.target == TargetKind::regions ? kMaxRegions : kMaxClasses;
+  if (task.outputs.size() > limit) {
+    throw ConfigError("data.target gives " + std::to_string(task.outputs.size()) +
+                      " outputs; at most " + std::to_string(limit) +
+                      (task.target == TargetKind::regions ? " regions" : " classes") +
+                      " are possible");
+  }
+  if (task.target == TargetKind::classes) {
+    for (int64_t k = 0; k < target.num_outputs(); ++k) {
+      task.label_values.push_back(target.label_value(k));
+    }
+  }
+  return task;
+}
+
+std::string digest_of(const DataJob& data) {
+  Sha256 sha;
+  const auto add = [&](const std::string& text) { sha.update(text + "\n"); };
+  for (size_t i = 0; i < data.dataset.cases.size(); ++i) {
+    const Case& subject = data.dataset.cases[i];
+    add(subject.id + " " + to_string(data.extents[i]));
+    std::vector<std::string> files = {subject.label};
+    for (const int64_t channel : data.train_load.channels) {
+      files.push_back(subject.channels[static_cast<size_t>(channel)].path);
+    }
+    for (const std::string& file : files) {
+      std::error_code ignored;
+      add(std::to_string(std::filesystem::file_size(file, ignored)));
+    }
+  }
+  for (const std::vector<int64_t>* part :
+       {&data.split.train, &data.split.validation, &data.split.test}) {
+    std::string text = "split";
+    for (const int64_t index : *part) {
+      text += " " + std::to_string(index);
+    }
+    add(text);
+  }
+  return sha.finish_hex();
+}
+
+}  // namespace
+
+LoadSpec load_spec_from_config(const RunConfig& config, const Extent3& divisor,
+                               std::vector<int64_t> channels) {
+  LoadSpec spec;
+  spec.channels = std::move(channels);
+  spec.normalise.kind = parse_normalise(config.data.normalise);
+  spec.shape.fixed = config.data.shape;
+  spec.shape.multiple = divisor;
+  spec.seed = static_cast<uint64_t>(config.train.seed);
+  return spec;
+}
+
+DataJob job_from_data(const RunConfig& config) {
+  DataJob data;
+  std::optional<DatasetLayout> layout;
+  if (config.data.layout != "auto") {
+    layout = parse_layout(config.data.layout);
+  }
+  data.dataset = open_dataset(config.data.root, layout);
+  if (data.dataset.cases.empty()) {
+    throw FileError(config.data.root, "the data set has no labelled case to train on");
+  }
+  const TargetDefinition target = make_target(data.dataset, config.data.target);
+  const std::vector<int64_t> channels = select_channels(data.dataset, config.data.channels);
+  JobSpec& job = data.job;
+  job.config = config;
+  job.task = task_from_target(target, static_cast<int64_t>(channels.size()));
+  job.network = network_from_config(config.net, job.task);
+  job.loss = loss_from_config(config.train, job.task);
+
+  data.evaluation_load = load_spec_from_config(config, job.network.divisor, channels);
+  data.evaluation_load.target = target;
+  data.train_load = data.evaluation_load;
+  data.train_load.augment = parse_augment(config.data.augment);
+  data.split = make_split(
+      static_cast<int64_t>(data.dataset.cases.size()),
+      {static_cast<uint64_t>(config.data.split.seed), config.data.split.train,
+       config.data.split.validation, config.data.split.test});
+  if (data.split.train.empty()) {
+    throw ConfigError("data.split.train = 0 leaves no case to train on");
+  }
+  data.extents = read_case_extents(data.dataset.cases);
+  job.train_extents = padded_extents(data.split.train, data.extents, data.train_load.shape);
+  job.validation_extents =
+      padded_extents(data.split.validation, data.extents, data.train_load.shape);
+
+  // One slot more than a program reads at a time: the next case loads meanwhile.
+  std::vector<Extent3> streamed;
+  for (const std::vector<int64_t>* part : {&data.split.train, &data.split.validation}) {
+    for (const int64_t index : *part) {
+      streamed.push_back(data.extents[static_cast<size_t>(index)]);
+    }
+  }
+  data.staging = plan_staging(data.train_load, streamed, samples_per_program(job) + 1);
+  job.staging_bytes = data.staging.total_bytes;
+  data.data_digest = digest_of(data);
+  return data;
+}
+
+JobSpec job_from_data_or_shape(const RunConfig& config) {
+  std::error_code ignored;
+  const bool has_data = std::filesystem::exists(config.data.root, ignored);
+  if (has_data || !config.data.shape.has_value()) {
+    return job_from_data(config).job;
+  }
+  JobSpec job;
+  job.config = config;
+  job.task.in_channels = std::max<int64_t>(1, static_cast<int64_t>(config.data.channels.size()));
+  if (config.data.target == std::vector<std::string>{"labels"}) {
+    throw FileError(config.data.root,
+                    "no such folder, and data.target = \"labels\" needs the data set to know its "
+                    "classes; set data.root, or name regions");
+  }
+  job.task.outputs = config.data.target;
+  job.task.target = TargetKind::regions;
+  job.network = network_from_config(config.net, job.task);
+  job.loss = loss_from_config(config.train, job.task);
+  const LoadSpec load =
+      load_spec_from_config(config, job.network.divisor,
+                            std::vector<int64_t>(static_cast<size_t>(job.task.in_channels), 0));
+  const Extent3 padded = place_volume(*config.data.shape, load.shape).padded;
+  // As many cases as one update wants, so that train.batch means what it says.
+  job.train_extents.assign(static_cast<size_t>(std::max<int64_t>(1, config.train.batch)), padded);
+  LoadSpec staged = load;
+  staged.target.emplace();
+  const std::vector<Extent3> extents = {*config.data.shape};
+  job.staging_bytes = plan_staging(staged, extents, samples_per_program(job) + 1).total_bytes;
+  return job;
+}
+
+}  // namespace wholemount

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wholemount/data/case_stream.h"
+#include "wholemount/data/split.h"
+#include "wholemount/train/job.h"
+
+namespace wholemount {
+
+/// A job together with the cases it runs on.
+struct DataJob {
+  JobSpec job;
+  Dataset dataset;
+  Split split;
+  std::vector<Extent3> extents;  ///< stored, by case of the data set
+  LoadSpec train_load;           ///< with augmentation
+  LoadSpec evaluation_load;      ///< without
+  StagingPlan staging;
+  /// SHA-256 of case ids, files' sizes, extents and split: resuming on other data is refused.
+  std::string data_digest;
+};
+
+/// Opens the data set of a configuration, reads all headers, splits, and makes the job. Throws
+/// FileError, ConfigError.
+[[nodiscard]] DataJob job_from_data(const RunConfig& config);
+
+/// The job of a configuration for planning and benches: from its data set, or, where data.root does
+/// not exist and data.shape is fixed, as if it held one case of that shape (channels as listed, one
+/// output per region of data.target).
+[[nodiscard]] JobSpec job_from_data_or_shape(const RunConfig& config);
+
+/// How images are brought into tensors for a network: of a data set's channel indices.
+[[nodiscard]] LoadSpec load_spec_from_config(const RunConfig& config, const Extent3& divisor,
+                                             std::vector<int64_t> channels);
+
+}  // namespace wholemount

@@ -1,0 +1,435 @@
+#include "wholemount/train/loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "wholemount/base/clock.h"
+#include "wholemount/base/memory.h"
+#include "wholemount/base/signal_flag.h"
+#include "wholemount/train/calibration.h"
+#include "wholemount/train/checkpoint.h"
+#include "wholemount/train/model_file.h"
+#include "wholemount/train/progress.h"
+#include "wholemount/train/run_folder.h"
+
+namespace wholemount {
+
+namespace {
+
+constexpr double kCheckpointSeconds = 600;  // long epochs get checkpoints in between
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Scores& scores) {
+  Json json = Json::object();
+  for (const auto& [name, value] : scores) {
+    json[name] = value.has_value() ? Json(*value) : Json(nullptr);
+  }
+  return json;
+}
+
+Json json_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+double median(std::vector<double> values) {
+  if (values.empty()) {
+    return 0;
+  }
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+PlanSpec plan_spec(int threads) {
+  PlanSpec spec;
+  spec.num_threads = threads;
+  return spec;
+}
+
+Json plan_json(const JobSpec& job, const JobPlan& plan) {
+  const Extent3& extent = plan.largest.front();
+  Json json;
+  json["parameters"] = plan.parameters;
+  json["input"] = {update_batch(job), job.task.in_channels, extent.d, extent.h, extent.w};
+  json["peak_bytes"] = plan.memory.peak_bytes();
+  json["arena_bytes"] = plan.memory.arena_bytes;
+  json["parameter_bytes"] = plan.memory.parameter_bytes;
+  json["gradient_bytes"] = plan.memory.gradient_bytes;
+  json["optimiser_bytes"] = plan.memory.optimiser_bytes;
+  json["data_bytes"] = plan.memory.data_bytes;
+  json["step_flops"] = plan.step_flops;
+  json["step_seconds"] = plan.step_seconds;
+  json["epoch_seconds"] = plan.epoch_seconds;
+  json["total_seconds"] = plan.total_seconds;
+  return json;
+}
+
+/// State and steps of one run; lives for one call of train().
+class Training {
+ public:
+  Training(const DataJob& data, const TrainSpec& spec)
+      : data_(data),
+        job_(data.job),
+        config_(data.job.config),
+        spec_(spec),
+        time_(current_time_model(Target{}, spec.threads)),
+        pool_(spec.threads),
+        programs_(job_, plan_spec(spec.threads), time_),
+        plan_(plan_job(job_, programs_, spec.threads)) {
+    check_budget(plan_, memory_budget_bytes(config_, spec.memory));
+  }
+
+  TrainSummary run() {
+    open_folder();
+    allocate();
+    restore_or_initialise();
+    begin_seconds_ = monotonic_seconds();
+    last_checkpoint_seconds_ = begin_seconds_;
+    const SignalFlag signal;
+    std::string status = "finished";
+    while (state_.epoch < config_.train.epochs) {
+      const std::string stopped = run_epoch(signal);
+      if (!stopped.empty()) {
+        status = stopped;
+        break;
+      }
+      ++state_.epoch;
+      evaluate_if_due();
+      if (state_.epoch % config_.train.checkpoint_every == 0 ||
+          state_.epoch == config_.train.epochs) {
+        checkpoint();
+      }
+      if (target_reached()) {
+        status = "target-reached";
+        break;
+      }
+    }
+    if (status != "interrupted" && status != "max-steps" &&
+        state_.epoch % config_.train.evaluate_every != 0) {
+      evaluate();
+    }
+    checkpoint();
+    return finish(status);
+  }
+
+ private:
+  void open_folder() {
+    folder_ = std::make_unique<RunFolder>(
+        spec_.run_folder, spec_.resume ? RunFolder::Mode::resume : RunFolder::Mode::fresh);
+    net_spec_ = net_spec_text(config_, job_.task);
+  }
+
+  void allocate() {
+    const UpdateProgram& program = programs_.update.get(plan_.largest);
+    store_ = std::make_unique<ParameterStore>(program.graph.graph->parameters, plan_.blocks);
+    session_ = std::make_unique<Session>(pool_, *store_, plan_.arena_bytes);
+    staging_ = PageBuffer(data_.staging.slots_bytes());
+  }
+
+  void restore_or_initialise() {
+    const auto folder = folder_->file(RunFolderNames::checkpoint);
+    if (spec_.resume && has_checkpoint(folder)) {
+      const LoadedCheckpoint loaded = load_checkpoint(folder, net_spec_, *store_);
+      if (!loaded.warning.empty()) {
+        progress_.message(loaded.warning);
+      }
+      state_ = loaded.state;
+      if (state_.config_digest != config_digest(config_)) {
+        throw ConfigError(spec_.run_folder +
+                          ": the configuration differs from the one this run was started with in "
+                          "keys that decide its result; resume with the run's own config.toml, or "
+                          "start another run with --out");
+      }
+      if (state_.data_digest != data_.data_digest) {
+        throw FileError(config_.data.root,
+                        "the data set has changed since this run began (cases, sizes or split); "
+                        "restore it, or start another run with --out");
+      }
+      folder_->cut_log(state_.step);
+    } else {
+      store_->initialise(static_cast<uint64_t>(config_.train.seed), pool_);
+      state_.config_digest = config_digest(config_);
+      state_.data_digest = data_.data_digest;
+      state_.net_spec = net_spec_;
+      folder_->write(RunFolderNames::config, to_toml(config_));
+      folder_->write(RunFolderNames::plan, plan_json(job_, plan_).dump(2) + "\n");
+      folder_->cut_log(0);
+    }
+  }
+
+  /// The cases of an epoch, in order. Without train.steps_per_epoch an epoch is one pass over the
+  /// shuffled training cases; with it, updates walk on through as many passes as they need.
+  [[nodiscard]] std::vector<CaseRequest> epoch_order(int64_t epoch) const {
+    const auto seed = static_cast<uint64_t>(config_.train.seed);
+    const auto cases = static_cast<int64_t>(data_.split.train.size());
+    const bool fixed_steps = config_.train.steps_per_epoch.has_value();
+    const int64_t count = fixed_steps ? steps_per_epoch(job_) * update_batch(job_) : cases;
+    std::vector<CaseRequest> order;
+    std::vector<int64_t> pass_order;
+    int64_t pass = kNone;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t position = epoch * count + i;
+      if (position / cases != pass) {
+        pass = position / cases;
+        pass_order = shuffle_for_epoch(data_.split.train, seed, static_cast<uint64_t>(pass));
+      }
+      order.push_back(
+          {pass_order[static_cast<size_t>(position % cases)], static_cast<uint64_t>(pass)});
+    }
+    return order;
+  }
+
+  /// Runs what is left of the current epoch; returns why it stopped early, or nothing.
+  std::string run_epoch(const SignalFlag& signal) {
+    const int64_t batch = update_batch(job_);
+    const int64_t steps = steps_per_epoch(job_);
+    const int64_t first = state_.step - state_.epoch * steps;
+    if (first >= steps) {
+      return {};
+    }
+    std::vector<CaseRequest> order = epoch_order(state_.epoch);
+    order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(first * batch));
+    auto remaining = static_cast<int64_t>(order.size());
+    CaseStream stream(data_.dataset.cases, data_.train_load, data_.staging, std::move(order),
+                      {staging_.data(), data_.staging.slots_bytes()});
+    UpdateRunner runner(programs_.update, *session_, config_.train.sum_groups);
+    for (int64_t step = first; step < steps; ++step) {
+      if (signal.raised()) {
+        return "interrupted";
+      }
+      run_update(stream, runner, std::min(batch, remaining));
+      remaining -= batch;
+      if (spec_.max_steps.has_value() && steps_done_ >= *spec_.max_steps) {
+        return "max-steps";
+      }
+      // Not after an epoch's last update: its evaluation comes first, and is logged once.
+      if (step + 1 < steps && monotonic_seconds() - last_checkpoint_seconds_ > kCheckpointSeconds) {
+        checkpoint();
+      }
+    }
+    return {};
+  }
+
+  void run_update(CaseStream& stream, UpdateRunner& runner, int64_t batch) {
+    const int64_t per_program = samples_per_program(job_);
+    double seconds = 0;
+    runner.begin(batch);
+    for (int64_t done = 0; done < batch;) {
+      std::vector<const LoadedCase*> cases;
+      std::vector<BoundSample> samples;
+      for (int64_t i = 0; i < std::min(per_program, batch - done); ++i) {
+        cases.push_back(stream.next());
+        const LoadedCase& loaded = *cases.back();
+        samples.push_back(
+            {loaded.image.desc.extent, loaded.image.origin, loaded.target->origin});
+      }
+      const double begin = monotonic_seconds();
+      runner.run(samples);
+      seconds += monotonic_seconds() - begin;
+      done += static_cast<int64_t>(cases.size());
+      for (const LoadedCase* loaded : cases) {
+        stream.release(loaded);
+      }
+    }
+    const double begin = monotonic_seconds();
+    UpdateInput input;
+    input.rate = learning_rate(
+        config_.train.schedule, config_.train.optimizer.rate,
+        {state_.step, steps_per_epoch(job_), steps_per_epoch(job_) * config_.train.epochs,
+         state_.validation_losses});
+    input.update = state_.step + 1;
+    input.gradient_scale = 1.0 / static_cast<double>(batch);
+    input.clip_norm = config_.train.clip_norm;
+    input.observations = runner.num_programs();
+    input.statistic_momentum = config_.net.norm_momentum;
+    const UpdateResult result = update(*store_, config_.train.optimizer, input, pool_);
+    seconds += monotonic_seconds() - begin;
+    if (!result.applied || !std::isfinite(runner.result().loss_sum)) {
+      throw ConfigError("update " + std::to_string(state_.step + 1) +
+                        ": the loss or its gradient is not finite; lower train.optimizer.rate or "
+                        "set train.clip_norm, and resume from the last checkpoint");
+    }
+    ++state_.step;
+    ++steps_done_;
+    step_seconds_.push_back(seconds);
+    last_loss_ = runner.result().mean_loss();
+    Json line;
+    line["kind"] = "step";
+    line["step"] = state_.step;
+    line["epoch"] = state_.epoch;
+    line["loss"] = last_loss_;
+    line["rate"] = input.rate;
+    line["gradient_norm"] = result.gradient_norm;
+    line["seconds"] = seconds;
+    folder_->append_log(line.dump());
+    show_progress({});
+  }
+
+  void evaluate_if_due() {
+    if (state_.epoch % config_.train.evaluate_every == 0) {
+      evaluate();
+    }
+  }
+
+  void evaluate() {
+    if (data_.split.validation.empty()) {
+      return;
+    }
+    const double begin = monotonic_seconds();
+    show_progress("evaluating");
+    std::vector<CaseRequest> order;
+    for (const int64_t index : data_.split.validation) {
+      order.push_back({index, 0});
+    }
+    CaseStream stream(data_.dataset.cases, data_.evaluation_load, data_.staging, std::move(order),
+                      {staging_.data(), data_.staging.slots_bytes()});
+    LossAndCounts result;
+    while (const LoadedCase* loaded = stream.next()) {
+      const InferenceProgram& program = programs_.evaluation.get(loaded->image.desc.extent);
+      RunSpec run;
+      run.inputs = {{program.graph.image, loaded->image.origin},
+                    {program.graph.target, loaded->target->origin}};
+      session_->run(*program.program, run);
+      result.loss_sum +=
+          *session_->view(*program.program, program.graph.loss).at<const double>(0, 0);
+      ++result.losses;
+      result.samples.push_back(
+          read_counts(session_->view(*program.program, program.graph.counts)));
+      stream.release(loaded);
+    }
+    metrics_ = segmentation_scores(job_.task, result.samples);
+    state_.validation_losses.push_back(result.mean_loss());
+    if (metrics_["Dice"].has_value() &&
+        (!state_.best_metric.has_value() || *metrics_["Dice"] > *state_.best_metric)) {
+      state_.best_metric = metrics_["Dice"];
+      state_.best_epoch = state_.epoch;
+    }
+    Json line;
+    line["kind"] = "evaluation";
+    line["step"] = state_.step;
+    line["epoch"] = state_.epoch;
+    line["loss"] = json_or_null(result.mean_loss());
+    line["metrics"] = json_of(metrics_);
+    line["seconds"] = monotonic_seconds() - begin;
+    folder_->append_log(line.dump());
+  }
+
+  [[nodiscard]] bool target_reached() {
+    if (!config_.train.target.has_value()) {
+      return false;
+    }
+    const auto metric = metrics_.find(config_.train.target->metric);
+    if (metric == metrics_.end() || !metric->second.has_value() ||
+        *metric->second < config_.train.target->value) {
+      return false;
+    }
+    seconds_to_target_ = training_seconds();
+    return true;
+  }
+
+  [[nodiscard]] double training_seconds() const {
+    return state_.seconds + monotonic_seconds() - begin_seconds_;
+  }
+
+  void checkpoint() {
+    CheckpointState state = state_;
+    state.seconds = training_seconds();
+    folder_->sync_log();
+    save_checkpoint(folder_->file(RunFolderNames::checkpoint), state, *store_);
+    last_checkpoint_seconds_ = monotonic_seconds();
+  }
+
+  void show_progress(const std::string& activity) {
+    ProgressState shown;
+    shown.activity = activity;
+    shown.epoch = std::min(state_.epoch + 1, config_.train.epochs);
+    shown.epochs = config_.train.epochs;
+    shown.step = state_.step;
+    shown.steps = steps_per_epoch(job_) * config_.train.epochs;
+    if (steps_done_ > 0) {
+      shown.loss = last_loss_;
+      // Evaluations and checkpoints are in the elapsed time, so they are in the remaining one.
+      shown.seconds_left = (monotonic_seconds() - begin_seconds_) /
+                           static_cast<double>(steps_done_) *
+                           static_cast<double>(shown.steps - shown.step);
+    }
+    if (const auto dice = metrics_.find("Dice"); dice != metrics_.end()) {
+      shown.dice = dice->second;
+    }
+    shown.bytes_now = process_memory().resident_bytes;
+    shown.bytes_planned = plan_.memory.peak_bytes();
+    progress_.update(shown);
+  }
+
+  TrainSummary finish(const std::string& status) {
+    progress_.finish();
+    save_model(folder_->file(RunFolderNames::model).string(), config_, job_.task, *store_);
+    TrainSummary summary;
+    summary.status = status;
+    summary.epochs = state_.epoch;
+    summary.steps = state_.step;
+    summary.predicted_peak_bytes = plan_.memory.peak_bytes();
+    summary.predicted_step_seconds = plan_.step_seconds;
+    summary.measured_step_seconds = median(step_seconds_);
+    summary.loss = last_loss_;
+    summary.metrics = metrics_;
+    summary.weights_digest = store_->digest();
+    summary.seconds = training_seconds();
+    summary.seconds_to_target = seconds_to_target_;
+    summary.measured_peak_bytes = process_memory().peak_resident_bytes;
+    folder_->write(RunFolderNames::summary, summary_json(summary).dump(2) + "\n");
+    return summary;
+  }
+
+  const DataJob& data_;
+  const JobSpec& job_;
+  const RunConfig& config_;
+  const TrainSpec& spec_;
+  TimeModel time_;
+  ThreadPool pool_;
+  JobPrograms programs_;
+  JobPlan plan_;
+  std::unique_ptr<RunFolder> folder_;
+  std::unique_ptr<ParameterStore> store_;
+  std::unique_ptr<Session> session_;
+  PageBuffer staging_;
+  std::string net_spec_;
+  CheckpointState state_;
+  Progress progress_;
+  Scores metrics_;
+  std::vector<double> step_seconds_;
+  std::optional<double> seconds_to_target_;
+  int64_t steps_done_ = 0;
+  double last_loss_ = 0;
+  double begin_seconds_ = 0;
+  double last_checkpoint_seconds_ = 0;
+};
+
+}  // namespace
+
+nlohmann::ordered_json summary_json(const TrainSummary& summary) {
+  Json json;
+  json["status"] = summary.status;
+  json["epochs"] = summary.epochs;
+  json["steps"] = summary.steps;
+  json["predicted_peak_bytes"] = summary.predicted_peak_bytes;
+  json["measured_peak_bytes"] = summary.measured_peak_bytes;
+  json["predicted_step_seconds"] = summary.predicted_step_seconds;
+  json["measured_step_seconds"] = summary.measured_step_seconds;
+  json["loss"] = json_or_null(summary.loss);
+  json["metrics"] = json_of(summary.metrics);
+  json["weights_digest"] = summary.weights_digest;
+  json["seconds"] = summary.seconds;
+  if (summary.seconds_to_target.has_value()) {
+    json["seconds_to_target"] = *summary.seconds_to_target;
+  }
+  return json;
+}
+
+TrainSummary train(const DataJob& job, const TrainSpec& spec) { return Training(job, spec).run(); }
+
+}  // namespace wholemount

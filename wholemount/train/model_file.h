@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "wholemount/exec/parameter_store.h"
+#include "wholemount/train/config.h"
+#include "wholemount/train/job.h"
+
+namespace wholemount {
+
+/// What a model file says about its network: enough to build it and to prepare images for it.
+struct ModelSpec {
+  RunConfig config;
+  TaskSpec task;
+};
+
+/// Text that says which network this is: equal text, equal parameters and meaning of the outputs.
+[[nodiscard]] std::string net_spec_text(const RunConfig& config, const TaskSpec& task);
+
+/// Writes weights and spec (format "wholemount-model", version 1; the spec is JSON and TOML in the
+/// safetensors metadata). Throws OutputError.
+void save_model(const std::string& path, const RunConfig& config, const TaskSpec& task,
+                const ParameterStore& store);
+
+/// Reads the spec of a model file, or of a run folder's model.safetensors. Throws FileError when it
+/// is missing, damaged or not a model of ours, ConfigError for a newer version.
+[[nodiscard]] ModelSpec read_model_spec(const std::string& path);
+
+/// The model file that `model_or_run` names: itself, or model.safetensors in the folder.
+[[nodiscard]] std::string model_path(const std::string& model_or_run);
+
+}  // namespace wholemount
