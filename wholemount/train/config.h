@@ -147,7 +147,7 @@ struct ConfigKey {
   std::string type;           ///< "integer >= 1", "one of ..."
   std::string default_value;  ///< TOML; empty: none
   std::string meaning;
-  bool changes_result = true;  ///< part of config_digest
+  bool changes_result = true;  ///< always part of config_digest
 };
 
 /// All keys, in the order of the resolved file.
