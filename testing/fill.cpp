@@ -202,7 +202,8 @@ std::vector<double> fill_values(const TensorDesc& desc, const InputFill& fill, u
           value = static_cast<double>(engine() % static_cast<uint64_t>(fill.count));
           break;
         case FillKind::bit_masks:
-          value = static_cast<double>(engine() % (uint64_t{1} << static_cast<uint64_t>(fill.count)));
+          value =
+              static_cast<double>(engine() % (uint64_t{1} << static_cast<uint64_t>(fill.count)));
           break;
         case FillKind::ones:
           value = 1.0;

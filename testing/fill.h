@@ -17,7 +17,7 @@ enum class FillKind : uint8_t {
   statistics,  ///< consistent StatisticsRow rows of `count` channels, zero beyond them
   zeros,
   ones,
-  values,      ///< `values`, in plain order [n][c][d][h][w]
+  values,  ///< `values`, in plain order [n][c][d][h][w]
 };
 
 /// How one input of a test case is filled, and how it is handed to the kernel.

@@ -30,13 +30,14 @@ namespace {
 
 class GradientCheck {
  public:
-  GradientCheck(const Graph& graph, std::vector<ValueId> losses, const GradientCheckOptions& options)
+  GradientCheck(const Graph& graph, std::vector<ValueId> losses,
+                const GradientCheckOptions& options)
       : graph_(graph), losses_(std::move(losses)), options_(options), run_(graph) {
     for (size_t i = 0; i < graph.values.size(); ++i) {
       const Value& value = graph.values[i];
       if (value.kind == ValueKind::input || value.kind == ValueKind::parameter) {
-        run_.set(static_cast<ValueId>(i), fill_values(value.desc, fill(value.name),
-                                                      options.seed * 1000 + i));
+        run_.set(static_cast<ValueId>(i),
+                 fill_values(value.desc, fill(value.name), options.seed * 1000 + i));
       }
     }
   }
@@ -107,12 +108,10 @@ class GradientCheck {
       const double far_right = loss_at(parameter, values, index, x + 2 * h);
       const double far_left = loss_at(parameter, values, index, x - 2 * h);
       const double quotient = (right - left) / (2 * h);
-      const double truncation =
-          std::abs((far_right - far_left) / (4 * h) - quotient) / 3.0;
+      const double truncation = std::abs((far_right - far_left) / (4 * h) - quotient) / 3.0;
       // Partial sums inside the graph are larger than the losses by at most the square root of
       // their number; 1 keeps the bound meaningful for losses near 0.
-      const double rounding = std::numeric_limits<double>::epsilon() *
-                              std::max(1.0, magnitude_) *
+      const double rounding = std::numeric_limits<double>::epsilon() * std::max(1.0, magnitude_) *
                               std::sqrt(static_cast<double>(count)) / h;
       const double tolerance = 2.0 * truncation + 64.0 * rounding;
       ++elements_;
@@ -128,8 +127,7 @@ class GradientCheck {
       }
       EXPECT_LE(std::abs(gradient[index] - quotient), tolerance)
           << "parameter " << graph_.value(parameter).name << " element " << index
-          << " in plain order: gradient " << gradient[index] << ", central difference "
-          << quotient;
+          << " in plain order: gradient " << gradient[index] << ", central difference " << quotient;
       if (::testing::Test::HasNonfatalFailure()) break;
     }
     run_.set(parameter, values);

@@ -16,7 +16,8 @@ namespace wholemount {
 ValueId differentiable_input(GraphBuilder& builder, const std::string& name,
                              const TensorDesc& desc);
 
-/// r . y as a scalar [1, 1, 1, 1, 1], with r fixed and random in [-1, 1): a test loss for any value.
+/// r . y as a scalar [1, 1, 1, 1, 1], with r fixed and random in [-1, 1): a test loss for any
+/// value.
 ValueId random_projection(GraphBuilder& builder, ValueId y, uint64_t seed, const std::string& name);
 
 struct GradientCheckOptions {

@@ -26,7 +26,8 @@ void GuardedBuffer::Free::operator()(std::byte* memory) const { std::free(memory
 
 GuardedBuffer::GuardedBuffer(size_t bytes) : bytes_(bytes) {
   // The rear guard begins right behind the last byte, so that one element too many is seen.
-  const size_t total = (kGuardBytes + bytes + kGuardBytes + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t total =
+      (kGuardBytes + bytes + kGuardBytes + kAlignment - 1) / kAlignment * kAlignment;
   tail_bytes_ = total - kGuardBytes - bytes;
   memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, total)));
   if (!memory_) throw std::bad_alloc();

@@ -145,15 +145,15 @@ void Interpreter::run_node(size_t node_index, const Interpreter* decisions) {
   for (int phase = 0; phase < kernel.num_phases(); ++phase) {
     const int64_t num_tasks = kernel.num_tasks(phase);
     if (threads_ != nullptr) {
-      threads_->run(num_tasks,
-                    [&](int64_t task, int thread) { run_task(phase, task, thread); });
+      threads_->run(num_tasks, [&](int64_t task, int thread) { run_task(phase, task, thread); });
     } else {
       for (int64_t task = 0; task < num_tasks; ++task) run_task(phase, task, 0);
     }
   }
   bool intact = shared_scratch.guards_intact();
   for (const GuardedBuffer& scratch : thread_scratch) intact = intact && scratch.guards_intact();
-  for (const ValueId id : node.outputs) intact = intact && (id == kNone || buffer(id).guards_intact());
+  for (const ValueId id : node.outputs)
+    intact = intact && (id == kNone || buffer(id).guards_intact());
   WM_CHECK(intact, "kernel " + kernel.name() + " of node " + node.name +
                        " wrote beyond its outputs or scratch");
 }

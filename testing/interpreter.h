@@ -46,10 +46,10 @@ class Interpreter {
 
   const Graph& graph_;
   ThreadPool* threads_;
-  std::vector<std::shared_ptr<const Kernel>> kernels_;           ///< by node; null: nothing to run
-  std::vector<std::shared_ptr<GuardedBuffer>> buffers_;          ///< by storage value
+  std::vector<std::shared_ptr<const Kernel>> kernels_;            ///< by node; null: nothing to run
+  std::vector<std::shared_ptr<GuardedBuffer>> buffers_;           ///< by storage value
   std::vector<std::shared_ptr<GuardedBuffer>> gradient_buffers_;  ///< by parameter
-  std::vector<bool> gradient_begun_;                             ///< by parameter
+  std::vector<bool> gradient_begun_;                              ///< by parameter
 };
 
 }  // namespace wholemount

@@ -29,8 +29,7 @@ TestInputs::TestInputs(std::vector<TensorDesc> descs, const std::vector<InputFil
 void TestInputs::add_scale_shift(InputView& input, uint64_t seed) {
   const TensorDesc& desc = input.view.desc;
   const TensorDesc row = TensorDesc::plain(1, 1, {1, 1, round_up(desc.c, 16)}, desc.dtype);
-  std::vector<double> scale =
-      fill_values(row, InputFill::uniform(0.5, 1.5), seed);
+  std::vector<double> scale = fill_values(row, InputFill::uniform(0.5, 1.5), seed);
   std::vector<double> shift = fill_values(row, InputFill::uniform(-0.5, 0.5), seed + 100);
   for (size_t c = 0; c < scale.size(); ++c) {
     if (c % 3 == 1) scale[c] = -scale[c];
@@ -124,8 +123,8 @@ class Window {
     const TensorDesc& desc = whole.desc;
     slab_bytes_ = (slabs_are_rows(desc.extent) ? whole.row_pitch : whole.plane_pitch) *
                   dtype_bytes(desc.dtype);
-    buffer_ = GuardedBuffer(
-        static_cast<size_t>(desc.n * desc.num_blocks() * slabs_.count * slab_bytes_));
+    buffer_ =
+        GuardedBuffer(static_cast<size_t>(desc.n * desc.num_blocks() * slabs_.count * slab_bytes_));
     view_ = window_view(desc, buffer_.data(), slabs_.first, slabs_.count);
     copy(true);
   }
@@ -145,11 +144,10 @@ class Window {
         for (int64_t h = rows ? slabs_.first : 0; h < (rows ? last : desc.extent.h); ++h) {
           for (int64_t w = 0; w < desc.extent.w; ++w) {
             if (contains(box, {{d, h, w}, {d + 1, h + 1, w + 1}})) continue;
-            const int64_t offset = d * whole_.plane_pitch + h * whole_.row_pitch +
-                                   w * desc.block_width();
+            const int64_t offset =
+                d * whole_.plane_pitch + h * whole_.row_pitch + w * desc.block_width();
             const int64_t bytes = dtype_bytes(desc.dtype);
-            const std::byte* before =
-                whole_.origin + (block * whole_.block_pitch + offset) * bytes;
+            const std::byte* before = whole_.origin + (block * whole_.block_pitch + offset) * bytes;
             const auto* after = reinterpret_cast<const std::byte*>(
                 reinterpret_cast<uintptr_t>(view_.origin) +
                 static_cast<uintptr_t>((block * view_.block_pitch + offset) * bytes));
@@ -213,8 +211,7 @@ void run_kernel_on_windows(const Kernel& kernel, const std::vector<InputView>& i
         task_outputs[o].view = output_windows.back().second.view();
       }
       scratch.poison_thread(0);
-      kernel.run(phase, task,
-                 {task_inputs, task_outputs, scratch.shared(), scratch.thread(0), {}});
+      kernel.run(phase, task, {task_inputs, task_outputs, scratch.shared(), scratch.thread(0), {}});
       for (const Window& window : input_windows) EXPECT_TRUE(window.guards_intact());
       for (auto& [o, window] : output_windows) {
         EXPECT_TRUE(window.guards_intact()) << "task " << task << " wrote beyond its window";

@@ -69,8 +69,8 @@ class TestScratch {
 /// Runs all tasks on the calling thread: in rising order with one thread scratch, or shuffled over
 /// three of them.
 void run_kernel(const Kernel& kernel, const std::vector<InputView>& inputs,
-                const std::vector<OutputView>& outputs, const std::vector<InputView>& decisions = {},
-                std::optional<uint64_t> shuffle = {});
+                const std::vector<OutputView>& outputs,
+                const std::vector<InputView>& decisions = {}, std::optional<uint64_t> shuffle = {});
 
 /// Runs all tasks on the pool.
 void run_kernel(const Kernel& kernel, const std::vector<InputView>& inputs,

@@ -106,8 +106,8 @@ void expect_near_reference(const OpCase& op_case, const TensorView& found,
     const double bound = exact ? 0.0 : unit * magnitude;
     if (std::abs(values[i] - wanted[i]) <= bound) continue;
     ADD_FAILURE() << "output " << output << " (" << to_string(found.desc) << ") element " << i
-                  << " in plain order: found " << values[i] << ", float64 reference "
-                  << wanted[i] << ", bound " << bound;
+                  << " in plain order: found " << values[i] << ", float64 reference " << wanted[i]
+                  << ", bound " << bound;
     return;
   }
 }
@@ -266,8 +266,7 @@ class KernelCheck {
           const auto input = static_cast<int>(i);
           const Extent3& extent = case_.inputs[i].extent;
           const Box3 reads = clip(kernel_.input_box(phase, task, input), extent);
-          const Box3 region =
-              clip(case_.op->input_region(input, output_box, case_.inputs), extent);
+          const Box3 region = clip(case_.op->input_region(input, output_box, case_.inputs), extent);
           if (contains(region, reads)) continue;
           ADD_FAILURE() << "task " << task << " of phase " << phase
                         << " reads beyond Op::input_region of input " << i;

@@ -14,7 +14,9 @@ class WholeKernel final : public Kernel {
  public:
   using Body = std::function<void(const KernelArgs&)>;
   WholeKernel(const PrepareContext& context, Body body)
-      : input_(context.inputs[0].extent), output_(context.outputs[0].extent), body_(std::move(body)) {}
+      : input_(context.inputs[0].extent),
+        output_(context.outputs[0].extent),
+        body_(std::move(body)) {}
   [[nodiscard]] std::string name() const override { return "test_reference"; }
   [[nodiscard]] int64_t flops() const override { return 0; }
   [[nodiscard]] int64_t traffic_bytes() const override { return 1; }
@@ -112,7 +114,8 @@ class CopyOp : public TestOp {
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     return {inputs[0]};
   }
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     return std::make_shared<WholeKernel>(context, context.inputs[0].dtype == DType::f64
                                                       ? copy_elements<double>
                                                       : copy_elements<float>);
@@ -138,11 +141,13 @@ class ProjectionBackwardOp final : public TestOp {
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     return {inputs[0]};
   }
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     const bool is_double = context.inputs[0].dtype == DType::f64;
-    return std::make_shared<WholeKernel>(context, [is_double, seed = seed_](const KernelArgs& args) {
-      is_double ? project_backward<double>(args, seed) : project_backward<float>(args, seed);
-    });
+    return std::make_shared<WholeKernel>(
+        context, [is_double, seed = seed_](const KernelArgs& args) {
+          is_double ? project_backward<double>(args, seed) : project_backward<float>(args, seed);
+        });
   }
 
  private:
@@ -158,17 +163,18 @@ class ProjectionOp final : public TestOp {
   }
   void differentiate(const Node& node, Differentiation& scope) const override {
     if (!scope.wanted(node.inputs[0])) return;
-    scope.contribute(node.inputs[0],
-                     scope.builder()
-                         .add(std::make_shared<ProjectionBackwardOp>(seed_), {node.inputs[0]},
-                              node.name + ".backward")
-                         .front());
+    scope.contribute(node.inputs[0], scope.builder()
+                                         .add(std::make_shared<ProjectionBackwardOp>(seed_),
+                                              {node.inputs[0]}, node.name + ".backward")
+                                         .front());
   }
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     const bool is_double = context.inputs[0].dtype == DType::f64;
-    return std::make_shared<WholeKernel>(context, [is_double, seed = seed_](const KernelArgs& args) {
-      is_double ? project<double>(args, seed) : project<float>(args, seed);
-    });
+    return std::make_shared<WholeKernel>(
+        context, [is_double, seed = seed_](const KernelArgs& args) {
+          is_double ? project<double>(args, seed) : project<float>(args, seed);
+        });
   }
 
  private:

@@ -14,13 +14,13 @@ namespace {
 
 enum class Fault {
   none,
-  value,             // one element is wrong in float32
-  unwritten,         // one element is not written
-  beyond_output,     // one element too many is written
-  padding_lanes,     // lanes beyond c are not zero
-  history_dependent, // the result depends on what ran before
-  outside_box,       // reads a neighbouring slab that input_box does not name
-  region_too_small,  // input_region does not hold what input_box names
+  value,              // one element is wrong in float32
+  unwritten,          // one element is not written
+  beyond_output,      // one element too many is written
+  padding_lanes,      // lanes beyond c are not zero
+  history_dependent,  // the result depends on what ran before
+  outside_box,        // reads a neighbouring slab that input_box does not name
+  region_too_small,   // input_region does not hold what input_box names
   wrong_gradient,
   no_gradient,
 };
@@ -47,10 +47,11 @@ class FaultyKernel final : public SlabKernel {
     const TensorView& y = args.outputs[0].view;
     const Box3 whole = whole_box(x.desc.extent);
     for_each_slab_element<T>(task, y, [&](int64_t c, int64_t d, int64_t h, int64_t w) {
-      const bool last = c == y.desc.c - 1 && d == whole.end.d - 1 && h == whole.end.h - 1 &&
-                        w == whole.end.w - 1;
+      const bool last =
+          c == y.desc.c - 1 && d == whole.end.d - 1 && h == whole.end.h - 1 && w == whole.end.w - 1;
       T value = element<T>(x, task.n, c, d, h, w);
-      if (fault == Fault::outside_box && d > 0) value += T{0} * element<T>(x, task.n, c, d - 1, h, w);
+      if (fault == Fault::outside_box && d > 0)
+        value += T{0} * element<T>(x, task.n, c, d - 1, h, w);
       value *= value;
       if (fault == Fault::value && last) value += T(1e-3);
       if (fault == Fault::unwritten && last) return;
@@ -97,10 +98,12 @@ class SquareBackwardOp final : public Op {
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     return {inputs[0]};
   }
-  [[nodiscard]] Box3 input_region(int, const Box3& box, std::span<const TensorDesc>) const override {
+  [[nodiscard]] Box3 input_region(int, const Box3& box,
+                                  std::span<const TensorDesc>) const override {
     return box;
   }
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     return std::make_shared<SquareBackwardKernel>(context, factor_);
   }
 
@@ -115,20 +118,21 @@ class SquareOp final : public Op {
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     return {inputs[0]};
   }
-  [[nodiscard]] Box3 input_region(int, const Box3& box, std::span<const TensorDesc>) const override {
+  [[nodiscard]] Box3 input_region(int, const Box3& box,
+                                  std::span<const TensorDesc>) const override {
     return fault_ == Fault::region_too_small ? Box3{} : box;
   }
   void differentiate(const Node& node, Differentiation& scope) const override {
     if (fault_ == Fault::no_gradient) return;
     const double factor = fault_ == Fault::wrong_gradient ? 2.000001 : 2.0;
-    scope.contribute(
-        node.inputs[0],
-        scope.builder()
-            .add(std::make_shared<SquareBackwardOp>(factor),
-                 {node.inputs[0], scope.gradient(node.outputs[0])}, node.name + ".backward")
-            .front());
+    scope.contribute(node.inputs[0], scope.builder()
+                                         .add(std::make_shared<SquareBackwardOp>(factor),
+                                              {node.inputs[0], scope.gradient(node.outputs[0])},
+                                              node.name + ".backward")
+                                         .front());
   }
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     return std::make_shared<FaultyKernel>(context, fault_);
   }
 

@@ -60,7 +60,8 @@ void for_each_slab_element(const SlabTasks::Task& task, const TensorView& output
       for (int64_t w = task.box.begin.w; w < task.box.end.w; ++w) {
         for (int64_t c = channels.first; c < channels.last; ++c) body(c, d, h, w);
         T* lanes = output.at<T>(task.n, task.block, d, h, w);
-        for (int64_t lane = channels.last - channels.first; lane < width; ++lane) lanes[lane] = T{0};
+        for (int64_t lane = channels.last - channels.first; lane < width; ++lane)
+          lanes[lane] = T{0};
       }
     }
   }

@@ -5,8 +5,7 @@
 namespace wholemount::WM_ISA {
 
 void apply_row(const ApplyRow& row) {
-  const LoadTransform16 transform{F16::load(row.scale), F16::load(row.shift),
-                                  F16::set1(row.slope)};
+  const LoadTransform16 transform{F16::load(row.scale), F16::load(row.shift), F16::set1(row.slope)};
   int64_t i = 0;
   for (; i + 16 <= row.count; i += 16) transform.apply(F16::load(row.x + i)).store(row.y + i);
   if (i < row.count) {

@@ -10,9 +10,9 @@ namespace wholemount {
 namespace {
 
 std::vector<TensorDesc> shapes() {
-  return {TensorDesc::activation(1, 1, {1, 1, 1}),     TensorDesc::activation(2, 3, {3, 5, 7}),
-          TensorDesc::activation(1, 16, {2, 3, 4}),    TensorDesc::activation(2, 21, {3, 4, 5}),
-          TensorDesc::activation(1, 40, {1, 6, 5}),    TensorDesc::activation(1, 4, {1, 33, 19}),
+  return {TensorDesc::activation(1, 1, {1, 1, 1}),   TensorDesc::activation(2, 3, {3, 5, 7}),
+          TensorDesc::activation(1, 16, {2, 3, 4}),  TensorDesc::activation(2, 21, {3, 4, 5}),
+          TensorDesc::activation(1, 40, {1, 6, 5}),  TensorDesc::activation(1, 4, {1, 33, 19}),
           TensorDesc::activation(1, 5, {3, 40, 120})};
 }
 

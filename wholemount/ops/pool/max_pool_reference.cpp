@@ -52,9 +52,8 @@ class PoolReference : public Kernel {
                              const Extent3& window) const {
     if (!args.decisions.empty()) {
       const TransformedReader<float> twin(args.decisions[0]);
-      return first_maximum(geometry_, window, [&](int64_t d, int64_t h, int64_t w) {
-        return twin(n, c, d, h, w);
-      });
+      return first_maximum(geometry_, window,
+                           [&](int64_t d, int64_t h, int64_t w) { return twin(n, c, d, h, w); });
     }
     const TransformedReader<T> x(args.inputs[0]);
     return first_maximum(geometry_, window,

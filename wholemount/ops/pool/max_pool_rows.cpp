@@ -38,8 +38,8 @@ Maximum maximum_of(const MaxPoolRow& row, const LoadTransform16& transform, cons
       for (int64_t kw = kw_begin; kw < kw_end; ++kw) {
         const F16 value = transform.apply(load(line + kw * row.block_width));
         if (kWithTap) {
-          best.tap = select_greater(value, best.value, F16::set1(static_cast<float>(tap + kw)),
-                                    best.tap);
+          best.tap =
+              select_greater(value, best.value, F16::set1(static_cast<float>(tap + kw)), best.tap);
         }
         best.value = max(value, best.value);
       }
@@ -71,9 +71,9 @@ void plain_row(const MaxPoolRow& row, const LoadTransform16& transform) {
     if (first < 0 || first + (count - 1) * row.stride_w + row.kernel_w > row.width) count = 1;
     const int64_t kw_begin = first < 0 ? -first : 0;
     const int64_t kw_end = first + row.kernel_w > row.width ? row.width - first : row.kernel_w;
-    const Maximum best = maximum_of<kWithTap>(
-        row, transform, row.x + first, kw_begin, kw_end,
-        [&](const float* p) { return load_strided(p, row.stride_w, count); });
+    const Maximum best =
+        maximum_of<kWithTap>(row, transform, row.x + first, kw_begin, kw_end,
+                             [&](const float* p) { return load_strided(p, row.stride_w, count); });
     if (row.y != nullptr) store_part(best.value, row.y + ow, count);
     if (kWithTap) store_part(best.tap, row.tap + ow, count);
     ow += count;
@@ -83,8 +83,7 @@ void plain_row(const MaxPoolRow& row, const LoadTransform16& transform) {
 }  // namespace
 
 void max_pool_row(const MaxPoolRow& row) {
-  const LoadTransform16 transform{F16::load(row.scale), F16::load(row.shift),
-                                  F16::set1(row.slope)};
+  const LoadTransform16 transform{F16::load(row.scale), F16::load(row.shift), F16::set1(row.slope)};
   if (row.block_width == 16) {
     row.tap != nullptr ? blocked_row<true>(row, transform) : blocked_row<false>(row, transform);
   } else {
@@ -98,9 +97,7 @@ namespace {
 class WindowsAlong {
  public:
   explicit WindowsAlong(const MaxPoolBackwardRow& row)
-      : row_(row),
-        last_(row.padding_w / row.stride_w),
-        rest_(row.padding_w % row.stride_w) {}
+      : row_(row), last_(row.padding_w / row.stride_w), rest_(row.padding_w % row.stride_w) {}
 
   void next() {
     if (++rest_ == row_.stride_w) {

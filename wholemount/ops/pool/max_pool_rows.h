@@ -8,10 +8,10 @@ namespace wholemount {
 
 /// One row of outputs (fixed od, oh) of one channel block. Pitches in floats.
 struct MaxPoolRow {
-  const float* x;       ///< first voxel of the first input row of the window, at w = 0
+  const float* x;  ///< first voxel of the first input row of the window, at w = 0
   int64_t plane_pitch;
   int64_t row_pitch;
-  int64_t taps_d;       ///< input rows inside the window: taps_d x taps_h
+  int64_t taps_d;  ///< input rows inside the window: taps_d x taps_h
   int64_t taps_h;
   int64_t block_width;  ///< 16, or 1: plain
   int64_t width;        ///< voxels of an input row
@@ -19,14 +19,14 @@ struct MaxPoolRow {
   int64_t stride_w;
   int64_t padding_w;
   int64_t num_outputs;
-  const float* scale;   ///< 16 lanes, as are the shifts
+  const float* scale;  ///< 16 lanes, as are the shifts
   const float* shift;
   float slope;
   /// Position of the maximum in the window is counted from here on, row pitch kernel_w.
   int64_t first_tap;
   int64_t tap_plane_pitch;
-  float* y;             ///< maxima, or null
-  float* tap;           ///< positions in the window as floats, or null
+  float* y;    ///< maxima, or null
+  float* tap;  ///< positions in the window as floats, or null
 };
 
 /// One row of grad_x (fixed d, h) of one channel block: base + the grad_y of the windows whose
@@ -36,12 +36,13 @@ struct MaxPoolBackwardRow {
   const float* grad_y;  ///< first window row
   int64_t grad_plane_pitch;
   int64_t grad_row_pitch;
-  const float* tap;     ///< positions of the maxima, same windows
+  const float* tap;  ///< positions of the maxima, same windows
   int64_t tap_plane_pitch;
   int64_t tap_row_pitch;
   int64_t windows_d;
   int64_t windows_h;
-  /// Position in the first window (od, oh) of this row's w tap 0; falls by the steps as od, oh rise.
+  /// Position in the first window (od, oh) of this row's w tap 0; falls by the steps as od, oh
+  /// rise.
   int64_t first_position;
   int64_t position_step_d;
   int64_t position_step_h;
@@ -51,7 +52,7 @@ struct MaxPoolBackwardRow {
   int64_t stride_w;
   int64_t padding_w;
   int64_t num_windows_w;
-  const float* base;    ///< or null; may be grad_x
+  const float* base;  ///< or null; may be grad_x
   float* grad_x;
 };
 

@@ -33,19 +33,18 @@ Ops ops(const PoolSpec& spec) {
 }
 
 const std::vector<PoolSpec> kSpecs = {
-    {},                                      // 2, stride 2
-    {{1, 2, 2}, {1, 2, 2}, {0, 0, 0}},       // 2-D
-    {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}},       // overlapping, padded
-    {{2, 3, 3}, {1, 1, 1}, {1, 0, 1}},       // stride 1
-    {{1, 1, 2}, {3, 2, 5}, {0, 0, 1}},       // gaps between windows
+    {},                                 // 2, stride 2
+    {{1, 2, 2}, {1, 2, 2}, {0, 0, 0}},  // 2-D
+    {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}},  // overlapping, padded
+    {{2, 3, 3}, {1, 1, 1}, {1, 0, 1}},  // stride 1
+    {{1, 1, 2}, {3, 2, 5}, {0, 0, 1}},  // gaps between windows
     {{3, 2, 5}, {3, 2, 2}, {0, 1, 2}},
 };
 
 std::vector<TensorDesc> shapes(const PoolSpec& spec) {
-  std::vector<TensorDesc> result = {TensorDesc::activation(2, 3, {5, 6, 41}),
-                                    TensorDesc::activation(1, 16, {4, 5, 6}),
-                                    TensorDesc::activation(2, 21, {7, 4, 5}),
-                                    TensorDesc::activation(1, 1, spec.kernel)};
+  std::vector<TensorDesc> result = {
+      TensorDesc::activation(2, 3, {5, 6, 41}), TensorDesc::activation(1, 16, {4, 5, 6}),
+      TensorDesc::activation(2, 21, {7, 4, 5}), TensorDesc::activation(1, 1, spec.kernel)};
   if (spec.kernel.d - 2 * spec.padding.d <= 1) {
     result.push_back(TensorDesc::activation(1, 18, {1, 9, 8}));
   }
@@ -55,7 +54,8 @@ std::vector<TensorDesc> shapes(const PoolSpec& spec) {
 TEST(MaxPool, keeps_the_operator_contract) {
   for (const PoolSpec& spec : kSpecs) {
     for (const TensorDesc& desc : shapes(spec)) {
-      for (const InputFill& fill : {InputFill{}, InputFill::through(0.01F), InputFill::activated(0.0F)}) {
+      for (const InputFill& fill :
+           {InputFill{}, InputFill::through(0.01F), InputFill::activated(0.0F)}) {
         OpCase op_case;
         op_case.op = ops(spec).forward;
         op_case.inputs = {desc};
@@ -109,8 +109,8 @@ TEST(MaxPool, backward_keeps_the_operator_contract_over_many_tasks) {
 }
 
 TEST(MaxPool, of_equal_maxima_the_first_in_d_h_w_order_gets_the_gradient) {
-  for (const TensorDesc& desc : {TensorDesc::plain(1, 1, {2, 2, 2}),
-                                 TensorDesc::plain(1, 1, {2, 2, 2}, DType::f64)}) {
+  for (const TensorDesc& desc :
+       {TensorDesc::plain(1, 1, {2, 2, 2}), TensorDesc::plain(1, 1, {2, 2, 2}, DType::f64)}) {
     const Ops both = ops({});
     GraphBuilder builder(make_apply());
     const ValueId x = builder.input("x", desc);

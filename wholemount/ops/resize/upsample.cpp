@@ -85,10 +85,10 @@ class UpsampleOp final : public Op {
     const ValueId x = node.inputs[0];
     const ValueId grad_y = scope.gradient(node.outputs[0]);
     if (grad_y == kNone || !scope.wanted(x)) return;
-    scope.contribute(x, scope.builder()
-                            .add(std::make_shared<UpsampleBackwardOp>(spec_), {grad_y},
-                                 node.name + ".backward")
-                            .front());
+    scope.contribute(
+        x, scope.builder()
+               .add(std::make_shared<UpsampleBackwardOp>(spec_), {grad_y}, node.name + ".backward")
+               .front());
   }
   [[nodiscard]] std::shared_ptr<const Kernel> prepare(
       const PrepareContext& context) const override {

@@ -51,10 +51,10 @@ UpsampleGeometry::UpsampleGeometry(const UpsampleSpec& spec, const Extent3& inpu
 
 Box3 UpsampleGeometry::inputs_of(const Box3& outputs) const {
   if (outputs.empty()) return {};
-  return {{d.taps(outputs.begin.d).first, h.taps(outputs.begin.h).first,
-           w.taps(outputs.begin.w).first},
-          {d.taps(outputs.end.d - 1).second + 1, h.taps(outputs.end.h - 1).second + 1,
-           w.taps(outputs.end.w - 1).second + 1}};
+  return {
+      {d.taps(outputs.begin.d).first, h.taps(outputs.begin.h).first, w.taps(outputs.begin.w).first},
+      {d.taps(outputs.end.d - 1).second + 1, h.taps(outputs.end.h - 1).second + 1,
+       w.taps(outputs.end.w - 1).second + 1}};
 }
 
 Box3 UpsampleGeometry::outputs_of(const Box3& inputs) const {

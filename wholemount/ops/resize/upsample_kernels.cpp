@@ -89,8 +89,7 @@ class UpsampleKernel final : public UpsampleKernelBase {
     }
   }
   [[nodiscard]] size_t thread_scratch_bytes() const override {
-    return static_cast<size_t>(checked_multiply(geometry_.w.input(), block_width_)) *
-           sizeof(float);
+    return static_cast<size_t>(checked_multiply(geometry_.w.input(), block_width_)) * sizeof(float);
   }
   [[nodiscard]] Box3 input_box(int /*phase*/, int64_t task, int /*input*/) const override {
     return geometry_.inputs_of(tasks_.at(task).box);
@@ -100,8 +99,9 @@ class UpsampleKernel final : public UpsampleKernelBase {
     const TensorView& x = args.inputs[0].view;
     const LaneTransform lanes = lane_transform(args.inputs[0], task.block);
     auto* scratch = reinterpret_cast<float*>(args.thread_scratch);
-    ExpandRow expand{scratch,           nullptr,         block_width_,  geometry_.w.input(),
-                     geometry_.w.factor(), weights_.data(), begins_before_};
+    ExpandRow expand{
+        scratch,         nullptr,       block_width_, geometry_.w.input(), geometry_.w.factor(),
+        weights_.data(), begins_before_};
     for (int64_t od = task.box.begin.d; od < task.box.end.d; ++od) {
       const UpsampleAxis::Taps d = geometry_.d.taps(od);
       for (int64_t oh = task.box.begin.h; oh < task.box.end.h; ++oh) {
@@ -146,8 +146,14 @@ class UpsampleBackwardKernel final : public UpsampleKernelBase {
     const TensorView& grad_y = args.inputs[0].view;
     auto* scratch = reinterpret_cast<float*>(args.thread_scratch);
     const int64_t width = geometry_.w.input();
-    ContractRow contract{scratch,    nullptr,   block_width_,       width, geometry_.w.factor(),
-                         weights(0), weights(std::min<int64_t>(1, width - 1)), weights(width - 1)};
+    ContractRow contract{scratch,
+                         nullptr,
+                         block_width_,
+                         width,
+                         geometry_.w.factor(),
+                         weights(0),
+                         weights(std::min<int64_t>(1, width - 1)),
+                         weights(width - 1)};
     for (int64_t id = task.box.begin.d; id < task.box.end.d; ++id) {
       const UpsampleAxis::Adjoint d = geometry_.d.adjoint(id);
       for (int64_t ih = task.box.begin.h; ih < task.box.end.h; ++ih) {

@@ -69,15 +69,15 @@ class UpsampleReference final : public UpsampleReferenceBase {
     const TransformedReader<T> x(args.inputs[0],
                                  args.decisions.empty() ? nullptr : &args.decisions[0]);
     const TensorView& y = args.outputs[0].view;
-    for_each_slab_element<T>(
-        {n, task % x_.num_blocks(), whole_box(y_.extent)}, y,
-        [&](int64_t c, int64_t od, int64_t oh, int64_t ow) {
-          T sum{0};
-          for_each_tap(geometry_, od, oh, ow, [&](double weight, int64_t d, int64_t h, int64_t w) {
-            sum += static_cast<T>(weight) * x(n, c, d, h, w);
-          });
-          element<T>(y, n, c, od, oh, ow) = sum;
-        });
+    for_each_slab_element<T>({n, task % x_.num_blocks(), whole_box(y_.extent)}, y,
+                             [&](int64_t c, int64_t od, int64_t oh, int64_t ow) {
+                               T sum{0};
+                               for_each_tap(geometry_, od, oh, ow,
+                                            [&](double weight, int64_t d, int64_t h, int64_t w) {
+                                              sum += static_cast<T>(weight) * x(n, c, d, h, w);
+                                            });
+                               element<T>(y, n, c, od, oh, ow) = sum;
+                             });
   }
 };
 

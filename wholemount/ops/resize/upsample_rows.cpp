@@ -28,14 +28,16 @@ void combine_all(const CombineRows& rows) {
                                   F16::set1(rows.slope)};
   int64_t i = 0;
   for (; i + 16 <= rows.count; i += 16) {
-    combine<kIdentity>(rows, transform, i, [](const float* p) { return F16::load(p); })
-        .store(rows.y + i);
+    combine<kIdentity>(rows, transform, i, [](const float* p) {
+      return F16::load(p);
+    }).store(rows.y + i);
   }
   const int64_t rest = rows.count - i;
   if (rest > 0) {
     float buffer[16];
-    combine<kIdentity>(rows, transform, i, [rest](const float* p) { return load_part(p, rest); })
-        .store(buffer);
+    combine<kIdentity>(rows, transform, i, [rest](const float* p) {
+      return load_part(p, rest);
+    }).store(buffer);
     for (int64_t k = 0; k < rest; ++k) rows.y[i + k] = buffer[k];
   }
 }
@@ -57,8 +59,7 @@ void expand_row(const ExpandRow& row) {
       const float* first = phase < row.begins_before ? before : here;
       const float weight = row.weight[phase];
       // An unused tap must not be read: 0 * inf is not 0.
-      const float* second =
-          weight == 0.0F ? first : (phase < row.begins_before ? here : after);
+      const float* second = weight == 0.0F ? first : (phase < row.begins_before ? here : after);
       if (bw == 16) {
         const F16 a = F16::load(first);
         // a + t (b - a): exact where both taps are the same voxel.

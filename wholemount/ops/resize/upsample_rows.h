@@ -26,10 +26,11 @@ struct ExpandRow {
   const float* x;
   float* y;
   int64_t block_width;
-  int64_t width;          ///< voxels of x
+  int64_t width;  ///< voxels of x
   int64_t factor;
-  const float* weight;    ///< `factor` interior weights of the second tap
-  int64_t begins_before;  ///< phases below it read the voxel before and this one, else this and next
+  const float* weight;  ///< `factor` interior weights of the second tap
+  int64_t
+      begins_before;  ///< phases below it read the voxel before and this one, else this and next
 };
 
 /// grad_x[w] = sum of weights[k] * x[begin + k], begin = w * factor + offset; the first and the

@@ -35,8 +35,8 @@ Ops ops(const UpsampleSpec& spec) {
 std::vector<UpsampleSpec> specs() {
   std::vector<UpsampleSpec> result;
   for (const UpsampleMode mode : {UpsampleMode::nearest, UpsampleMode::linear}) {
-    for (const Extent3& factor :
-         {Extent3{2, 2, 2}, Extent3{1, 2, 2}, Extent3{3, 1, 4}, Extent3{1, 1, 1}, Extent3{1, 3, 5}}) {
+    for (const Extent3& factor : {Extent3{2, 2, 2}, Extent3{1, 2, 2}, Extent3{3, 1, 4},
+                                  Extent3{1, 1, 1}, Extent3{1, 3, 5}}) {
       result.push_back({factor, mode});
     }
   }
@@ -105,18 +105,18 @@ std::vector<double> upsampled(const UpsampleSpec& spec, const TensorDesc& desc,
 }
 
 TEST(Upsample, linear_interpolates_between_voxel_centres_and_holds_the_edges) {
-  EXPECT_EQ(upsampled({{1, 1, 2}, UpsampleMode::linear}, TensorDesc::plain(1, 1, {1, 1, 3}),
-                      {0, 4, 8}),
-            (std::vector<double>{0, 1, 3, 5, 7, 8}));
-  EXPECT_EQ(upsampled({{1, 4, 1}, UpsampleMode::linear}, TensorDesc::plain(1, 1, {1, 2, 1}),
-                      {0, 8}),
-            (std::vector<double>{0, 0, 1, 3, 5, 7, 8, 8}));
+  EXPECT_EQ(
+      upsampled({{1, 1, 2}, UpsampleMode::linear}, TensorDesc::plain(1, 1, {1, 1, 3}), {0, 4, 8}),
+      (std::vector<double>{0, 1, 3, 5, 7, 8}));
+  EXPECT_EQ(
+      upsampled({{1, 4, 1}, UpsampleMode::linear}, TensorDesc::plain(1, 1, {1, 2, 1}), {0, 8}),
+      (std::vector<double>{0, 0, 1, 3, 5, 7, 8, 8}));
 }
 
 TEST(Upsample, nearest_repeats_voxels) {
-  EXPECT_EQ(upsampled({{1, 1, 3}, UpsampleMode::nearest}, TensorDesc::plain(1, 1, {1, 1, 2}),
-                      {5, 7}),
-            (std::vector<double>{5, 5, 5, 7, 7, 7}));
+  EXPECT_EQ(
+      upsampled({{1, 1, 3}, UpsampleMode::nearest}, TensorDesc::plain(1, 1, {1, 1, 2}), {5, 7}),
+      (std::vector<double>{5, 5, 5, 7, 7, 7}));
 }
 
 TEST(Upsample, gradient_agrees_with_central_differences) {
