@@ -184,11 +184,13 @@ void gradient_classes(const SegmentationGradientRun& gradient, const Group& grou
 void scatter(const SegmentationGradientRun& gradient, int64_t first, int64_t count,
              const float* staging) {
   const int64_t width = gradient.run.block_width;
-  const int64_t stored = (gradient.run.channels + width - 1) / width * width;
-  for (int64_t c = 0; c < stored; ++c) {
-    float* target = gradient.out + (c / width) * gradient.out_block_pitch + c % width;
+  for (int64_t begin = 0; begin < gradient.run.channels; begin += width) {
+    float* target = gradient.out + (begin / width) * gradient.out_block_pitch + first * width;
     for (int64_t i = 0; i < count; ++i) {
-      target[(first + i) * width] = c < gradient.run.channels ? staging[16 * c + i] : 0.0F;
+      for (int64_t lane = 0; lane < width; ++lane) {
+        const int64_t c = begin + lane;
+        target[i * width + lane] = c < gradient.run.channels ? staging[16 * c + i] : 0.0F;
+      }
     }
   }
 }
