@@ -102,7 +102,11 @@ void CorrelationKernel::build_classes() {
   for (const AxisClass& d : g.d.classes) {
     for (const AxisClass& h : g.h.classes) {
       for (const AxisClass& w : g.w.classes) {
-        Class one{{d.start, h.start, w.start}, {d.count, h.count, w.count}, {}, num_taps_};
+        // Columns of the ring are steps of the source, so neighbours only exist at step 1.
+        const bool neighbours = g.w.source_step == 1 && w.taps.size() == 3 &&
+                                w.taps[1].offset == w.taps[0].offset + 1 &&
+                                w.taps[2].offset == w.taps[0].offset + 2;
+        Class one{{d.start, h.start, w.start}, {d.count, h.count, w.count}, {}, num_taps_, neighbours};
         for (const AxisTap& td : d.taps) {
           for (const AxisTap& th : h.taps) {
             for (const AxisTap& tw : w.taps) {
@@ -317,6 +321,7 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
   plane.chunks = scratch.chunks;
   plane.tap_offsets = scratch.tap_offsets;
   plane.num_taps = static_cast<int32_t>(num_taps);
+  plane.tap_run = one.runs_of_three ? 3 : 1;
   plane.bias = scratch.bias;
   plane.num_destinations = group.num_blocks;
   plane.row_pitch = ring_.columns();

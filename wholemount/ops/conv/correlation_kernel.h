@@ -86,6 +86,7 @@ class CorrelationKernel : public Kernel {
     Extent3 count;
     std::vector<Tap> taps;
     int64_t taps_before = 0;
+    bool runs_of_three = false;  ///< taps come as three neighbours along w
   };
   struct Task {
     int64_t n = 0;

@@ -74,7 +74,8 @@ CorrelationAxis adjoint_axis(int64_t in, int64_t out, int64_t k, int64_t s, int6
   bool first = true;
   for (int64_t residue = 0; residue < std::min(s, in); ++residue) {
     AxisClass one{residue, divide_up(in - residue, s), {}};
-    for (int64_t tap = 0; tap < k; ++tap) {
+    // Backwards, so that offsets rise as in the convolution itself.
+    for (int64_t tap = k - 1; tap >= 0; --tap) {
       const int64_t position = residue + p - dil * tap;
       if (position % s != 0) continue;
       const int64_t offset = position / s;

@@ -45,7 +45,7 @@ struct AxisTap {
 struct AxisClass {
   int64_t start = 0;
   int64_t count = 0;
-  std::vector<AxisTap> taps;
+  std::vector<AxisTap> taps;  ///< by rising offset
 };
 
 /// Both directions of a convolution along one axis as gathers. The convolution itself is one class

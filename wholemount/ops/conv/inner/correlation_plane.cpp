@@ -65,9 +65,62 @@ void correlate_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk
   }
 }
 
+#if defined(__AVX512F__)
+/// One destination block, taps in runs of three neighbours: each broadcast voxel serves three
+/// outputs, so that the multiply-adds and not the loads are the limit.
+template <int kVoxels, int kPitch>
+void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& chunk,
+                         int64_t first, bool starts, float* sums) {
+  F16 accumulator[kVoxels];
+#pragma GCC unroll 28
+  for (int voxel = 0; voxel < kVoxels; ++voxel) {
+    accumulator[voxel] = F16::load(starts ? plane.bias : sums + voxel * 16);
+  }
+  const float* weights = chunk.weights;
+  for (int32_t b = 0; b < chunk.num_blocks; ++b) {
+    const float* source = chunk.source + b * chunk.block_pitch + first * kPitch;
+    const int32_t lanes = chunk.lanes[b];
+    for (int32_t tap = 0; tap < plane.num_taps; tap += 3) {
+      const float* x = source + plane.tap_offsets[tap] * kPitch;
+      for (int32_t lane = 0; lane < lanes; ++lane) {
+        const F16 w0 = load_operand(weights);
+        const F16 w1 = load_operand(weights + lanes * 16);
+        const F16 w2 = load_operand(weights + lanes * 32);
+#pragma GCC unroll 30
+        for (int voxel = 0; voxel < kVoxels + 2; ++voxel) {
+          const Broadcast value = broadcast_in_order(x + voxel * kPitch);
+          if (voxel < kVoxels) multiply_add_in_order(accumulator[voxel < kVoxels ? voxel : 0], w0, value);
+          if (voxel >= 1 && voxel <= kVoxels) {
+            multiply_add_in_order(accumulator[voxel >= 1 && voxel <= kVoxels ? voxel - 1 : 0], w1, value);
+          }
+          if (voxel >= 2) multiply_add_in_order(accumulator[voxel >= 2 ? voxel - 2 : 0], w2, value);
+        }
+        weights += 16;
+        ++x;
+      }
+      weights += lanes * 32;
+    }
+  }
+#pragma GCC unroll 28
+  for (int voxel = 0; voxel < kVoxels; ++voxel) accumulator[voxel].store(sums + voxel * 16);
+}
+#endif
+
 template <int kVoxels, int kBlocks>
 void correlate_tile_any_pitch(const CorrelationPlane& plane, const CorrelationChunk& chunk,
                               int64_t first, bool starts, float* sums) {
+#if defined(__AVX512F__)
+  if constexpr (kBlocks == 1) {
+    if (plane.tap_run == 3) {
+      if (chunk.pitch == 16) {
+        correlate_tile_runs<kVoxels, 16>(plane, chunk, first, starts, sums);
+      } else {
+        correlate_tile_runs<kVoxels, 4>(plane, chunk, first, starts, sums);
+      }
+      return;
+    }
+  }
+#endif
   if (chunk.pitch == 16) {
     correlate_tile<kVoxels, kBlocks, 16>(plane, chunk, first, starts, sums);
   } else {

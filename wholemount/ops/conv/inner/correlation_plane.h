@@ -35,6 +35,8 @@ struct CorrelationPlane {
   int32_t num_chunks;
   const int64_t* tap_offsets;  ///< voxels
   int32_t num_taps;
+  /// 3 when the taps come in runs of three neighbouring voxels (rising offsets), else 1.
+  int32_t tap_run;
   const float* bias;           ///< [destination block][16]
   int32_t num_destinations;    ///< 1 or 2 (2 only where correlation_max_destinations() is 2)
   CorrelationDestination destinations[2];

@@ -4,7 +4,8 @@
 
 /// The multiply-add the inner loops are made of: acc += a * broadcast(x), sixteen lanes. On AVX2 it
 /// is volatile assembly: with intrinsics GCC 12 hoists the broadcasts of a whole tile and spills the
-/// accumulators, which costs half the speed. With the 32 registers of AVX-512 it does not.
+/// accumulators, which costs half the speed. With the 32 registers of AVX-512 it does so only when
+/// all of them are in use.
 namespace wholemount::WM_ISA {
 
 #if defined(__AVX512F__)
@@ -14,6 +15,15 @@ inline Broadcast broadcast(const float* x) { return _mm512_set1_ps(*x); }
 inline F16 load_operand(const float* a) { return F16::load(a); }
 inline void multiply_add(F16& accumulator, const F16& a, const Broadcast& x) {
   accumulator.v = _mm512_fmadd_ps(a.v, x, accumulator.v);
+}
+/// The same in program order, for tiles that use every register.
+inline void multiply_add_in_order(F16& accumulator, const F16& a, const Broadcast& x) {
+  asm volatile("vfmadd231ps %2, %1, %0" : "+v"(accumulator.v) : "v"(a.v), "v"(x));
+}
+inline Broadcast broadcast_in_order(const float* x) {
+  Broadcast result;
+  asm volatile("vbroadcastss %1, %0" : "=v"(result) : "m"(*x));
+  return result;
 }
 
 #elif defined(__AVX2__)
