@@ -1,7 +1,7 @@
-// Times the convolution kernels of each pass on the layers of paper A's U-Net. Rounds alternate with
-// a loop of register multiply-adds, so that the ratio to the machine's peak holds on a busy host.
-// Usage: conv_kernels [portable|avx2|avx512] [threads] [scale] [rounds]
-// scale: divides d of the largest layers, to keep a run short.
+// Times the convolution kernels of each pass on the layers of paper A's U-Net. Rounds alternate
+// with a loop of register multiply-adds, so that the ratio to the machine's peak holds on a busy
+// host. Usage: conv_kernels [portable|avx2|avx512] [threads] [scale] [rounds] scale: divides d of
+// the largest layers, to keep a run short.
 
 #include <algorithm>
 #include <cstdio>
@@ -112,10 +112,9 @@ void time_layer(const Layer& layer, Isa isa, ThreadPool& pool, int rounds) {
     c_in += c;
     xs.push_back(TensorDesc::activation(1, c, layer.extent));
   }
-  const TensorDesc weights =
-      layer.kind == ConvKind::conv
-          ? TensorDesc::plain(layer.c_out, c_in, layer.geometry.kernel)
-          : TensorDesc::plain(c_in, layer.c_out, layer.geometry.kernel);
+  const TensorDesc weights = layer.kind == ConvKind::conv
+                                 ? TensorDesc::plain(layer.c_out, c_in, layer.geometry.kernel)
+                                 : TensorDesc::plain(c_in, layer.c_out, layer.geometry.kernel);
   std::vector<TensorDesc> forward{weights, TensorDesc::plain(1, 1, {1, 1, layer.c_out})};
   forward.insert(forward.end(), xs.begin(), xs.end());
   const auto op = make_conv_op(layer.kind, layer.geometry);

@@ -10,11 +10,11 @@ namespace wholemount {
 
 /// A convolution. 2-D is d = 1: kernel {1, 3, 3}, padding {0, 1, 1}.
 struct ConvSpec {
-  int64_t c_out = 0;            ///< output channels, >= 1
-  Extent3 kernel{3, 3, 3};      ///< >= 1
-  Extent3 stride{1, 1, 1};      ///< >= 1
-  Extent3 padding{1, 1, 1};     ///< zeros on both sides, >= 0
-  Extent3 dilation{1, 1, 1};    ///< distance between kernel taps, >= 1
+  int64_t c_out = 0;          ///< output channels, >= 1
+  Extent3 kernel{3, 3, 3};    ///< >= 1
+  Extent3 stride{1, 1, 1};    ///< >= 1
+  Extent3 padding{1, 1, 1};   ///< zeros on both sides, >= 0
+  Extent3 dilation{1, 1, 1};  ///< distance between kernel taps, >= 1
 };
 
 /// y(n, c', o) = bias(c') + sum over c, k of weight(c', c, k) * x(n, c, o * stride + dil * k - p),

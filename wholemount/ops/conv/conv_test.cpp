@@ -60,8 +60,7 @@ void check_forward(const ConvCase& c) {
     op_case.inputs.push_back(x);
   }
   // One rounded multiply-add for each weight behind an output, and one per transformed input.
-  op_case.tolerance_terms =
-      2.0 * static_cast<double>(sum(c.c_in) * volume(c.geometry.kernel) + 1);
+  op_case.tolerance_terms = 2.0 * static_cast<double>(sum(c.c_in) * volume(c.geometry.kernel) + 1);
   op_case.description = c.description;
   check_op(op_case);
 }
@@ -127,22 +126,35 @@ TEST(Conv, keeps_the_operator_contract_for_concatenated_inputs) {
 
 TEST(Conv, keeps_the_operator_contract_for_every_geometry) {
   check_all_passes({"k1 p0", 1, {20}, 33, {2, 3, 5}, {{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}});
-  check_all_passes({"k2 s2 p0", 1, {5}, 16, {5, 6, 7}, {{2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}}});
+  check_all_passes(
+      {"k2 s2 p0", 1, {5}, 16, {5, 6, 7}, {{2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}}});
   check_all_passes({"k5 p2", 1, {6}, 18, {3, 6, 7}, {{5, 5, 5}, {1, 1, 1}, {2, 2, 2}, {1, 1, 1}}});
   check_all_passes({"s2", 1, {17}, 5, {5, 6, 9}, {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}}});
   check_all_passes({"s3 k2", 1, {2}, 5, {7, 8, 8}, {{2, 2, 2}, {3, 3, 3}, {0, 0, 0}, {1, 1, 1}}});
-  check_all_passes({"dilation 2", 1, {7}, 6, {7, 6, 9}, {{3, 3, 3}, {1, 1, 1}, {2, 2, 2}, {2, 2, 2}}});
-  check_all_passes({"dilation 2 stride 3", 1, {5}, 6, {9, 8, 11},
-                    {{3, 2, 3}, {3, 2, 3}, {1, 0, 3}, {2, 2, 1}}});
-  check_all_passes({"different axes", 1, {5}, 7, {6, 4, 9}, {{1, 3, 2}, {2, 1, 3}, {0, 2, 1}, {1, 1, 2}}});
-  check_all_passes({"padding beyond the kernel", 1, {3}, 5, {2, 2, 3}, {{1, 2, 2}, {1, 1, 1}, {2, 3, 2}, {1, 1, 1}}});
-  check_all_passes({"no padding", 1, {16}, 16, {4, 5, 6}, {{3, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}});
+  check_all_passes(
+      {"dilation 2", 1, {7}, 6, {7, 6, 9}, {{3, 3, 3}, {1, 1, 1}, {2, 2, 2}, {2, 2, 2}}});
+  check_all_passes(
+      {"dilation 2 stride 3", 1, {5}, 6, {9, 8, 11}, {{3, 2, 3}, {3, 2, 3}, {1, 0, 3}, {2, 2, 1}}});
+  check_all_passes(
+      {"different axes", 1, {5}, 7, {6, 4, 9}, {{1, 3, 2}, {2, 1, 3}, {0, 2, 1}, {1, 1, 2}}});
+  check_all_passes({"padding beyond the kernel",
+                    1,
+                    {3},
+                    5,
+                    {2, 2, 3},
+                    {{1, 2, 2}, {1, 1, 1}, {2, 3, 2}, {1, 1, 1}}});
+  check_all_passes(
+      {"no padding", 1, {16}, 16, {4, 5, 6}, {{3, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}});
 }
 
 TEST(Conv, keeps_the_operator_contract_in_two_dimensions_and_at_single_voxels) {
   const ConvGeometry plane{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}};
   check_all_passes({"2-D", 2, {16}, 20, {1, 19, 33}, plane});
-  check_all_passes({"2-D image, stride 2", 1, {3}, 16, {1, 21, 18},
+  check_all_passes({"2-D image, stride 2",
+                    1,
+                    {3},
+                    16,
+                    {1, 21, 18},
                     {{1, 5, 5}, {1, 2, 2}, {0, 2, 2}, {1, 1, 1}}});
   check_all_passes({"one voxel", 1, {16}, 16, {1, 1, 1}, {}});
   check_all_passes({"one row", 1, {4}, 6, {1, 1, 70}, {}});
@@ -152,17 +164,44 @@ TEST(Conv, keeps_the_operator_contract_in_two_dimensions_and_at_single_voxels) {
 TEST(Conv, keeps_the_operator_contract_when_inputs_are_read_through_transforms) {
   const ConvGeometry k3;
   check_all_passes({"norm and ReLU", 1, {16}, 16, {3, 4, 5}, k3, true, {InputFill::through(0.0F)}});
-  check_all_passes({"leaky and plain image", 1, {17, 2}, 5, {3, 4, 5}, k3, true,
+  check_all_passes({"leaky and plain image",
+                    1,
+                    {17, 2},
+                    5,
+                    {3, 4, 5},
+                    k3,
+                    true,
                     {InputFill::through(0.01F), InputFill::activated(0.25F)}});
-  check_all_passes({"one of two, n = 2", 2, {5, 20}, 6, {2, 3, 4}, k3, true,
+  check_all_passes({"one of two, n = 2",
+                    2,
+                    {5, 20},
+                    6,
+                    {2, 3, 4},
+                    k3,
+                    true,
                     {InputFill{}, InputFill::through(1.0F)}});
-  check_all_passes({"image through a scale", 1, {3}, 6, {2, 3, 4}, k3, true,
-                    {InputFill::through(0.1F)}});
+  check_all_passes(
+      {"image through a scale", 1, {3}, 6, {2, 3, 4}, k3, true, {InputFill::through(0.1F)}});
 }
 
 TEST(Conv, keeps_the_operator_contract_for_deep_layers_and_many_slabs) {
   check_all_passes({"many channels on few voxels", 1, {160}, 36, {1, 2, 3}, {}});
   check_all_passes({"several slabs, bands and parts", 1, {5}, 6, {19, 21, 5}, {}});
+}
+
+TEST(Conv, keeps_the_operator_contract_when_rows_are_dealt_in_bands_and_cut) {
+  // 32 channels of 3 x 202 voxels take 77 KiB, so bands of eight rows; rows of 402 are cut.
+  check_forward({"bands", 1, {32}, 2, {1, 20, 200}, {}});
+  check_data_gradient({"bands", 1, {2}, 32, {1, 20, 200}, {}});
+  check_weight_gradient({"bands", 1, {32}, 2, {1, 20, 200}, {}});
+  check_forward({"cut rows", 1, {32}, 1, {1, 9, 400}, {}});
+  check_data_gradient({"cut rows, stride 2",
+                       1,
+                       {1},
+                       40,
+                       {1, 18, 800},
+                       {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}}});
+  check_weight_gradient({"cut rows", 1, {32}, 1, {1, 9, 400}, {}});
 }
 
 TEST(Conv, gradients_agree_with_central_differences) {

@@ -9,9 +9,7 @@ namespace wholemount {
 
 namespace {
 
-std::string kind_name(ConvKind kind) {
-  return kind == ConvKind::conv ? "conv" : "conv_transpose";
-}
+std::string kind_name(ConvKind kind) { return kind == ConvKind::conv ? "conv" : "conv_transpose"; }
 
 std::string axes_text(const Extent3& e) {
   return e.d == e.h && e.h == e.w ? std::to_string(e.d) : to_string(e);
@@ -62,9 +60,8 @@ class ConvolutionOp : public Op {
     CorrelationProblem problem;
     problem.pass = pass;
     const Extent3& source_extent = sources.front().extent;
-    problem.geometry = adjoint
-                           ? adjoint_correlation(geometry_, destination_extent, source_extent)
-                           : forward_correlation(geometry_, source_extent, destination_extent);
+    problem.geometry = adjoint ? adjoint_correlation(geometry_, destination_extent, source_extent)
+                               : forward_correlation(geometry_, source_extent, destination_extent);
     problem.conv = geometry_;
     problem.adjoint = adjoint;
     problem.sources.assign(sources.begin(), sources.end());
@@ -91,8 +88,8 @@ class ForwardOp final : public ConvolutionOp {
     const int64_t c_in = kind_ == ConvKind::conv ? weights.c : weights.n;
     const int64_t c_out = kind_ == ConvKind::conv ? weights.n : weights.c;
     if (weights.extent != geometry_.kernel || weights.layout != Layout::plain) {
-      throw ShapeError(name_ + ": weights are " + to_string(weights) + ", wanted plain with kernel " +
-                       to_string(geometry_.kernel));
+      throw ShapeError(name_ + ": weights are " + to_string(weights) +
+                       ", wanted plain with kernel " + to_string(geometry_.kernel));
     }
     if (sum_channels(xs) != c_in) {
       throw ShapeError(name_ + ": inputs have " + std::to_string(sum_channels(xs)) +
@@ -116,7 +113,8 @@ class ForwardOp final : public ConvolutionOp {
 
   [[nodiscard]] bool reads_through(int input) const override { return input >= 2; }
 
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     CorrelationProblem problem =
         correlation(kind_ == ConvKind::transposed, name_ + "_forward", context.inputs.subspan(2),
                     {context.outputs[0]}, context.outputs[0].extent, context.inputs[0]);
@@ -187,7 +185,8 @@ class DataGradientOp final : public ConvolutionOp {
                                    : conv_input_region(geometry_, output_box, extent);
   }
 
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     std::vector<TensorDesc> destinations(context.outputs.begin(), context.outputs.end());
     // The channels of outputs nobody wants still count.
     for (size_t i = 0; i < destinations.size(); ++i) destinations[i].c = channels_[i];
@@ -216,9 +215,9 @@ class WeightGradientOp final : public ConvolutionOp {
     const int64_t c_out = inputs[0].c;
     const int64_t c_in = sum_channels(xs);
     const DType dtype = inputs[0].dtype;
-    std::vector<TensorDesc> outputs{
-        kind_ == ConvKind::conv ? TensorDesc::plain(c_out, c_in, geometry_.kernel, dtype)
-                                : TensorDesc::plain(c_in, c_out, geometry_.kernel, dtype)};
+    std::vector<TensorDesc> outputs{kind_ == ConvKind::conv
+                                        ? TensorDesc::plain(c_out, c_in, geometry_.kernel, dtype)
+                                        : TensorDesc::plain(c_in, c_out, geometry_.kernel, dtype)};
     if (has_bias_) outputs.push_back(TensorDesc::plain(1, 1, {1, 1, c_out}, dtype));
     return outputs;
   }
@@ -230,7 +229,8 @@ class WeightGradientOp final : public ConvolutionOp {
 
   [[nodiscard]] bool reads_through(int input) const override { return input >= 1; }
 
-  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext& context) const override {
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
     const TensorDesc& grad_y = context.inputs[0];
     const std::span<const TensorDesc> xs = context.inputs.subspan(1);
     WeightGradientProblem problem;

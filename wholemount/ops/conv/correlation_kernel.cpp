@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t kChunkBytes = int64_t{256} << 10;
 /// Enough tasks for many threads to end at about the same time.
 constexpr int64_t kWantedTasks = 64;
-/// Multiply-add vectors a copied source vector should feed, so that copying stays cheap beside them.
+/// Multiply-add vectors a copied source vector should feed, so that copying stays cheap beside
+/// them.
 constexpr int64_t kMinReuse = 200;
 /// A slab of fewer planes would load its halo too often.
 constexpr int64_t kMinSlab = 8;
@@ -52,8 +53,8 @@ int64_t CorrelationProblem::traffic_bytes() const {
 
 std::string CorrelationKernel::refusal(const CorrelationProblem& problem) {
   const auto fits = [](const TensorDesc& desc) {
-    return desc.n == 0 || (desc.dtype == DType::f32 &&
-                           (desc.layout == Layout::blocked16 || desc.c <= 4));
+    return desc.n == 0 ||
+           (desc.dtype == DType::f32 && (desc.layout == Layout::blocked16 || desc.c <= 4));
   };
   if (problem.weights.dtype != DType::f32 ||
       !std::all_of(problem.sources.begin(), problem.sources.end(), fits) ||
@@ -106,7 +107,8 @@ void CorrelationKernel::build_classes() {
         const bool neighbours = g.w.source_step == 1 && w.taps.size() == 3 &&
                                 w.taps[1].offset == w.taps[0].offset + 1 &&
                                 w.taps[2].offset == w.taps[0].offset + 2;
-        Class one{{d.start, h.start, w.start}, {d.count, h.count, w.count}, {}, num_taps_, neighbours};
+        Class one{
+            {d.start, h.start, w.start}, {d.count, h.count, w.count}, {}, num_taps_, neighbours};
         for (const AxisTap& td : d.taps) {
           for (const AxisTap& th : h.taps) {
             for (const AxisTap& tw : w.taps) {
@@ -129,8 +131,8 @@ void CorrelationKernel::build_groups(Isa isa) {
   for (size_t block = 0; block < destination_blocks_.size(); block += most) {
     const size_t count = std::min(most, destination_blocks_.size() - block);
     groups_.push_back({block, static_cast<int32_t>(count), offset});
-    offset = checked_add(offset, checked_multiply(source_channels * num_taps_,
-                                                  static_cast<int64_t>(count) * 16));
+    offset = checked_add(
+        offset, checked_multiply(source_channels * num_taps_, static_cast<int64_t>(count) * 16));
   }
   shared_bytes_ = static_cast<size_t>(checked_multiply(offset, sizeof(float)));
 }
@@ -158,12 +160,10 @@ void CorrelationKernel::choose_boxes() {
   group_parts_ = std::clamp<int64_t>(divide_up(kWantedTasks, n * volume(boxes_)), 1,
                                      std::max<int64_t>(num_groups, 1));
   const int64_t reuse = 16 * volume(g.kernel) * (num_groups == 0 ? 1 : groups_.front().num_blocks);
-  const int64_t source_per_destination =
-      g.d.source_step * g.h.source_step * g.w.source_step;
-  groups_per_part_ =
-      std::max({divide_up(num_groups, group_parts_),
-                std::min(divide_up(kMinReuse * source_per_destination, reuse), num_groups),
-                int64_t{1}});
+  const int64_t source_per_destination = g.d.source_step * g.h.source_step * g.w.source_step;
+  groups_per_part_ = std::max(
+      {divide_up(num_groups, group_parts_),
+       std::min(divide_up(kMinReuse * source_per_destination, reuse), num_groups), int64_t{1}});
   group_parts_ = std::max<int64_t>(divide_up(num_groups, groups_per_part_), 1);
 }
 
@@ -183,15 +183,14 @@ void CorrelationKernel::size_scratch() {
     const int64_t tile = tile_voxels(group.num_blocks);
     bool one_chunk = true;
     for (const Class& one : classes_) {
-      one_chunk = one_chunk &&
-                  chunk_blocks(group, one) >= static_cast<int64_t>(source_blocks_.size());
+      one_chunk =
+          one_chunk && chunk_blocks(group, one) >= static_cast<int64_t>(source_blocks_.size());
     }
     for (const ChannelBlock& block : source_blocks_) {
       one_chunk = one_chunk && block.plain == source_blocks_.front().plain;
     }
-    accumulator_floats_ =
-        std::max(accumulator_floats_,
-                 (one_chunk ? tile : round_up(flat, tile)) * group.num_blocks * 16);
+    accumulator_floats_ = std::max(
+        accumulator_floats_, (one_chunk ? tile : round_up(flat, tile)) * group.num_blocks * 16);
   }
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
@@ -265,13 +264,12 @@ void CorrelationKernel::pack_weights(int64_t task, const KernelArgs& args) const
     for (int32_t b = 0; b < group.num_blocks; ++b) {
       const ChannelBlock& destination =
           destination_blocks_[group.first_block + static_cast<size_t>(b)];
-      const float* in = weights + source.channel * source_stride +
-                        destination.channel * destination_stride;
+      const float* in =
+          weights + source.channel * source_stride + destination.channel * destination_stride;
       // Whole vectors are written in order; the sixteen rows read stay in the first-level cache.
       for (int64_t lane = 0; lane < source.lanes; ++lane) {
         for (int64_t t = 0; t < taps; ++t) {
-          const float* from =
-              in + lane * source_stride + one.taps[static_cast<size_t>(t)].index;
+          const float* from = in + lane * source_stride + one.taps[static_cast<size_t>(t)].index;
           float* to = out + (t * source.lanes + lane) * lane_floats + b * 16;
           for (int64_t c = 0; c < 16; ++c) {
             to[c] = c < destination.lanes ? from[c * destination_stride] : 0.0F;
@@ -296,13 +294,12 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
   for (int64_t jd = task.box.begin.d; jd < task.box.end.d; ++jd) {
     ring_.load_planes(load, isa_, jd, loaded);
     for (const Class& one : classes_) {
-      if (jd >= one.count.d || task.box.begin.h >= one.count.h ||
-          task.box.begin.w >= one.count.w) {
+      if (jd >= one.count.d || task.box.begin.h >= one.count.h || task.box.begin.w >= one.count.w) {
         continue;
       }
       for (size_t t = 0; t < one.taps.size(); ++t) {
-        scratch.tap_offsets[t] = ring_.tap_offset(problem_.geometry, jd, one.taps[t].od,
-                                                  one.taps[t].oh, one.taps[t].ow);
+        scratch.tap_offsets[t] =
+            ring_.tap_offset(problem_.geometry, jd, one.taps[t].od, one.taps[t].oh, one.taps[t].ow);
       }
       for (size_t group = task.first_group; group < task.last_group; ++group) {
         correlate_group(task, groups_[group], one, jd, scratch, args);
@@ -330,9 +327,10 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
   plane.accumulators = scratch.sums;
 
   bool wanted = false;
-  const float* bias = problem_.bias_input < 0
-                          ? nullptr
-                          : args.inputs[static_cast<size_t>(problem_.bias_input)].view.at<float>(0, 0);
+  const float* bias =
+      problem_.bias_input < 0
+          ? nullptr
+          : args.inputs[static_cast<size_t>(problem_.bias_input)].view.at<float>(0, 0);
   for (int32_t b = 0; b < group.num_blocks; ++b) {
     const ChannelBlock& block = destination_blocks_[group.first_block + static_cast<size_t>(b)];
     for (int64_t c = 0; c < 16; ++c) {

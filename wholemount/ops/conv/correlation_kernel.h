@@ -28,8 +28,8 @@ struct CorrelationProblem {
   std::vector<TensorDesc> destinations;  ///< cut by channels; n = 0: not wanted
   int first_source = 0;                  ///< index of sources[0] among the kernel's inputs
   int weights_input = 0;
-  int bias_input = -1;                   ///< -1: no bias
-  TensorDesc weights;                    ///< plain [a, b, kd, kh, kw]
+  int bias_input = -1;  ///< -1: no bias
+  TensorDesc weights;   ///< plain [a, b, kd, kh, kw]
   bool source_is_first_weight_axis = false;
 
   [[nodiscard]] int64_t source_channels() const;

@@ -31,7 +31,8 @@ int64_t output_size(int64_t in, int64_t k, int64_t s, int64_t p, int64_t dil, co
   if (in < 1 || padded < reach) {
     throw ShapeError(where + ": axis " + axis + " has " + std::to_string(in) +
                      " voxels, padded to " + std::to_string(padded) + ", but the kernel spans " +
-                     std::to_string(reach) + "; use a larger input, more padding or a smaller kernel");
+                     std::to_string(reach) +
+                     "; use a larger input, more padding or a smaller kernel");
   }
   return (padded - reach) / s + 1;
 }
@@ -39,8 +40,9 @@ int64_t output_size(int64_t in, int64_t k, int64_t s, int64_t p, int64_t dil, co
 int64_t adjoint_size(int64_t in, int64_t k, int64_t s, int64_t p, int64_t dil, const char* axis,
                      const std::string& where) {
   check_axis(k, s, p, dil, axis, where);
-  const int64_t size = checked_add(checked_multiply(in - 1, s),
-                                   checked_add(checked_multiply(dil, k - 1), 1)) - 2 * p;
+  const int64_t size =
+      checked_add(checked_multiply(in - 1, s), checked_add(checked_multiply(dil, k - 1), 1)) -
+      2 * p;
   if (in < 1 || size < 1) {
     throw ShapeError(where + ": axis " + axis + " with " + std::to_string(in) +
                      " voxels would give " + std::to_string(size) +
@@ -173,20 +175,18 @@ Box3 CorrelationGeometry::destination_box(const Box3& box) const {
 
 CorrelationGeometry forward_correlation(const ConvGeometry& g, const Extent3& input,
                                         const Extent3& output) {
-  return {
-      forward_axis(input.d, output.d, g.kernel.d, g.stride.d, g.padding.d, g.dilation.d),
-      forward_axis(input.h, output.h, g.kernel.h, g.stride.h, g.padding.h, g.dilation.h),
-      forward_axis(input.w, output.w, g.kernel.w, g.stride.w, g.padding.w, g.dilation.w),
-      g.kernel};
+  return {forward_axis(input.d, output.d, g.kernel.d, g.stride.d, g.padding.d, g.dilation.d),
+          forward_axis(input.h, output.h, g.kernel.h, g.stride.h, g.padding.h, g.dilation.h),
+          forward_axis(input.w, output.w, g.kernel.w, g.stride.w, g.padding.w, g.dilation.w),
+          g.kernel};
 }
 
 CorrelationGeometry adjoint_correlation(const ConvGeometry& g, const Extent3& input,
                                         const Extent3& output) {
-  return {
-      adjoint_axis(input.d, output.d, g.kernel.d, g.stride.d, g.padding.d, g.dilation.d),
-      adjoint_axis(input.h, output.h, g.kernel.h, g.stride.h, g.padding.h, g.dilation.h),
-      adjoint_axis(input.w, output.w, g.kernel.w, g.stride.w, g.padding.w, g.dilation.w),
-      g.kernel};
+  return {adjoint_axis(input.d, output.d, g.kernel.d, g.stride.d, g.padding.d, g.dilation.d),
+          adjoint_axis(input.h, output.h, g.kernel.h, g.stride.h, g.padding.h, g.dilation.h),
+          adjoint_axis(input.w, output.w, g.kernel.w, g.stride.w, g.padding.w, g.dilation.w),
+          g.kernel};
 }
 
 }  // namespace wholemount

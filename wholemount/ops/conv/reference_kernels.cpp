@@ -29,8 +29,8 @@ double read(const KernelArgs& args, int index, int64_t n, int64_t c, int64_t d, 
   const auto i = static_cast<size_t>(index);
   const InputView& input = args.inputs[i];
   const T z = linear<T>(input, n, c, d, h, w);
-  const bool positive = args.decisions.empty() ? z > T{0}
-                                               : linear<float>(args.decisions[i], n, c, d, h, w) > 0;
+  const bool positive =
+      args.decisions.empty() ? z > T{0} : linear<float>(args.decisions[i], n, c, d, h, w) > 0;
   return static_cast<double>(positive ? z : static_cast<T>(input.transform.slope) * z);
 }
 
@@ -45,7 +45,9 @@ void for_each_tap(const Extent3& kernel, Body body) {
 }
 
 template <class Body>
-void for_each_voxel(const Extent3& extent, Body body) { for_each_tap(extent, body); }
+void for_each_voxel(const Extent3& extent, Body body) {
+  for_each_tap(extent, body);
+}
 
 bool inside(const Extent3& v, const Extent3& extent) {
   return v.d >= 0 && v.d < extent.d && v.h >= 0 && v.h < extent.h && v.w >= 0 && v.w < extent.w;
@@ -144,9 +146,9 @@ class ReferenceCorrelation : public Kernel {
         for (int64_t s = 0; s < problem_.sources[t].c; ++s, ++channel) {
           const T weight =
               weights[channel * problem_.source_weight_stride() + tap_index(g.kernel, k)];
-          sum += static_cast<double>(weight) *
-                 read<T>(args, problem_.first_source + static_cast<int>(t), n, s, source.d,
-                         source.h, source.w);
+          sum += static_cast<double>(weight) * read<T>(args,
+                                                       problem_.first_source + static_cast<int>(t),
+                                                       n, s, source.d, source.h, source.w);
         }
       }
     });
@@ -215,8 +217,7 @@ class ReferenceWeightGradient : public Kernel {
                      read<T>(args, problem_.first_fine + static_cast<int>(t), n, b, i.d, i.h, i.w);
             });
           }
-          put(weights[channel * volume(g.kernel) + tap_index(g.kernel, k)], sum,
-              output.accumulate);
+          put(weights[channel * volume(g.kernel) + tap_index(g.kernel, k)], sum, output.accumulate);
         });
       }
     }
@@ -226,9 +227,8 @@ class ReferenceWeightGradient : public Kernel {
                    const KernelArgs& args) const {
     double sum = 0.0;
     for (int64_t n = 0; n < desc.n; ++n) {
-      for_each_voxel(desc.extent, [&](const Extent3& v) {
-        sum += read<T>(args, input, n, c, v.d, v.h, v.w);
-      });
+      for_each_voxel(desc.extent,
+                     [&](const Extent3& v) { sum += read<T>(args, input, n, c, v.d, v.h, v.w); });
     }
     put(args.outputs[1].view.template at<T>(0, 0)[bias_channel], sum, args.outputs[1].accumulate);
   }

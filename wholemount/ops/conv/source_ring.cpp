@@ -13,8 +13,8 @@ SourceRing::SourceRing(const CorrelationGeometry& geometry, int64_t max_rows, in
       phases_w_(std::min(geometry.w.source_step, geometry.w.span(max_columns))),
       rows_(divide_up(geometry.h.span(max_rows), geometry.h.source_step)),
       columns_(divide_up(geometry.w.span(max_columns), geometry.w.source_step)) {
-  plane_voxels_ = checked_multiply(checked_multiply(phases_h_, phases_w_),
-                                   checked_multiply(rows_, columns_));
+  plane_voxels_ =
+      checked_multiply(checked_multiply(phases_h_, phases_w_), checked_multiply(rows_, columns_));
   block_voxels_ = checked_add(checked_multiply(plane_voxels_, depth_), slack_voxels);
 }
 
@@ -81,8 +81,7 @@ void SourceRing::load_plane(const Load& load, Isa isa, size_t block_index,
         row.zeros_before = begin;
         row.count = end - begin;
         row.zeros_after = columns_ - end;
-        row.destination =
-            plane + ((phase_h * phases_w_ + phase_w) * rows_ + r) * columns_ * pitch;
+        row.destination = plane + ((phase_h * phases_w_ + phase_w) * rows_ + r) * columns_ * pitch;
         row.source = row.count == 0 ? nullptr
                                     : input.view.at<float>(load.n, block.plain ? 0 : block.block, z,
                                                            y, x + begin * step_w);

@@ -18,7 +18,8 @@ namespace wholemount {
 ///
 /// Each plane is split by the residues of the source step in h and w, every part a grid of `rows` x
 /// `columns` voxels; a tap is then a fixed offset, and neighbouring destinations are neighbouring
-/// voxels, whatever the stride. Per block: [ring plane][residue h][residue w][rows][columns][pitch].
+/// voxels, whatever the stride. Per block: [ring plane][residue h][residue
+/// w][rows][columns][pitch].
 class SourceRing {
  public:
   SourceRing() = default;
@@ -45,7 +46,7 @@ class SourceRing {
   struct Load {
     const CorrelationGeometry* geometry = nullptr;
     std::span<const ChannelBlock> blocks;
-    std::span<const InputView> tensors;  ///< blocks' tensor list
+    std::span<const InputView> tensors;     ///< blocks' tensor list
     float* const* block_scratch = nullptr;  ///< per block
     int64_t n = 0;
     Box3 box;     ///< destinations j

@@ -108,9 +108,9 @@ WeightGradientKernel::WeightGradientKernel(WeightGradientProblem problem, Isa is
   }
   part_floats_ = checked_multiply(coarse_floats_, static_cast<int64_t>(coarse_blocks_.size()));
   const CorrelationGeometry& g = problem_.geometry;
-  coarse_per_panel_ = panel_blocks(
-      16 * num_taps_ / (g.d.source_step * g.h.source_step * g.w.source_step),
-      coarse_blocks_.size());
+  coarse_per_panel_ =
+      panel_blocks(16 * num_taps_ / (g.d.source_step * g.h.source_step * g.w.source_step),
+                   coarse_blocks_.size());
   fine_per_panel_ = panel_blocks(16 * num_taps_, fine_blocks_.size());
   coarse_panels_ = divide_up(static_cast<int64_t>(coarse_blocks_.size()), coarse_per_panel_);
   fine_panels_ = divide_up(static_cast<int64_t>(fine_blocks_.size()), fine_per_panel_);
@@ -134,8 +134,8 @@ void WeightGradientKernel::choose_parts() {
 
   const auto fits = [&](int64_t rows, int64_t columns) {
     const SourceRing ring(g, rows, columns, 0);
-    const int64_t vectors = ring.block_voxels() * fine_per_panel_ +
-                            rows * ring.columns() * coarse_per_panel_;
+    const int64_t vectors =
+        ring.block_voxels() * fine_per_panel_ + rows * ring.columns() * coarse_per_panel_;
     return vectors * static_cast<int64_t>(16 * sizeof(float)) <= kRowsBytes;
   };
   band_ = choose_band(rows_per_part_, g.w.count, fits);
@@ -170,8 +170,8 @@ WeightGradientKernel::Task WeightGradientKernel::task_at(int64_t task) const {
   Task result;
   result.part = task;
   result.first_coarse = coarse_panel * static_cast<size_t>(coarse_per_panel_);
-  result.last_coarse = std::min(result.first_coarse + static_cast<size_t>(coarse_per_panel_),
-                                coarse_blocks_.size());
+  result.last_coarse =
+      std::min(result.first_coarse + static_cast<size_t>(coarse_per_panel_), coarse_blocks_.size());
   result.first_fine = fine_panel * static_cast<size_t>(fine_per_panel_);
   result.last_fine =
       std::min(result.first_fine + static_cast<size_t>(fine_per_panel_), fine_blocks_.size());
@@ -338,10 +338,9 @@ void WeightGradientKernel::load_coarse(const Task& task, int64_t n, const Box3& 
     row.shift = transform.shift;
     row.slope = transform.slope;
     for (int64_t h = band.begin.h; h < band.end.h; ++h) {
-      row.source =
-          input.view.at<float>(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
-      row.destination = scratch.coarse[index - task.first_coarse] +
-                        (h - band.begin.h) * ring_.columns() * 16;
+      row.source = input.view.at<float>(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
+      row.destination =
+          scratch.coarse[index - task.first_coarse] + (h - band.begin.h) * ring_.columns() * 16;
       copy(row);
     }
   }
@@ -381,45 +380,6 @@ void WeightGradientKernel::sum_bias(const Task& task, int64_t n, const Box3& ban
         sum(row);
       }
     }
-  }
-}
-
-void WeightGradientKernel::fold_weights(size_t coarse, size_t fine, const KernelArgs& args) const {
-  const ChannelBlock& a = coarse_blocks_[coarse];
-  const ChannelBlock& b = fine_blocks_[fine];
-  const int64_t num_parts = parts_d_ * parts_h_;
-  const OutputView& output = args.outputs[0];
-  auto* weights = output.view.at<float>(0, 0);
-  double sums[16];
-  for (int64_t lane = 0; lane < b.lanes; ++lane) {
-    for (int64_t tap = 0; tap < num_taps_; ++tap) {
-      std::fill_n(sums, 16, 0.0);
-      for (int64_t part = 0; part < num_parts; ++part) {
-        const float* in =
-            partial(args, part, coarse, fine) + (tap * b.scratch_pitch() + lane) * 16;
-        for (int64_t c = 0; c < 16; ++c) sums[c] += static_cast<double>(in[c]);
-      }
-      for (int64_t c = 0; c < a.lanes; ++c) {
-        float& out =
-            weights[((a.channel + c) * problem_.weights.c + b.channel + lane) * num_taps_ + tap];
-        const auto value = static_cast<float>(sums[c]);
-        out = output.accumulate ? out + value : value;
-      }
-    }
-  }
-}
-
-void WeightGradientKernel::fold_bias(size_t index, const KernelArgs& args) const {
-  const ChannelBlock& block = problem_.bias_of_fine ? fine_blocks_[index] : coarse_blocks_[index];
-  const OutputView& output = args.outputs[1];
-  auto* bias = output.view.at<float>(0, 0) + block.channel;
-  for (int64_t c = 0; c < block.lanes; ++c) {
-    double sum = 0.0;
-    for (int64_t part = 0; part < parts_d_ * parts_h_; ++part) {
-      sum += bias_partial(args, part, index)[c];
-    }
-    const auto value = static_cast<float>(sum);
-    bias[c] = output.accumulate ? bias[c] + value : value;
   }
 }
 

@@ -12,7 +12,8 @@
 namespace wholemount {
 
 /// The weight gradient of a convolution or of its adjoint, and where its operands stand:
-///   grad_weights(a, b, k) = sum over n, o of coarse(n, a, o) * fine(n, b, o * stride + dil * k - p)
+///   grad_weights(a, b, k) = sum over n, o of coarse(n, a, o) * fine(n, b, o * stride + dil * k -
+///   p)
 /// `coarse` lies at the convolution's output, `fine` at its input. For a convolution coarse is
 /// grad_y and fine its inputs; for a transposed convolution coarse is x and fine is grad_y.
 /// Outputs of the kernel: 0 = grad_weights, 1 = grad_bias (sum of grad_y per channel).
@@ -24,9 +25,9 @@ struct WeightGradientProblem {
   int coarse_input = 0;
   std::vector<TensorDesc> fine;  ///< concatenated by channels
   int first_fine = 1;
-  TensorDesc weights;            ///< plain [coarse channels, fine channels, kd, kh, kw]
+  TensorDesc weights;  ///< plain [coarse channels, fine channels, kd, kh, kw]
   bool has_bias = true;
-  bool bias_of_fine = false;     ///< grad_y is the fine operand
+  bool bias_of_fine = false;  ///< grad_y is the fine operand
 
   [[nodiscard]] int64_t flops() const;
   [[nodiscard]] int64_t traffic_bytes() const;

@@ -21,11 +21,10 @@ ValueId conv_transpose(GraphBuilder& builder, const ConvTransposeSpec& spec, Val
       TensorDesc::plain(c_in, spec.c_out, spec.kernel, parameter_dtype(builder.desc(input)));
   weights.role = ParameterRole::weight;
   weights.initializer = initializer;
-  weights.fan_in = std::max<int64_t>(
-      checked_multiply(c_in, volume(spec.kernel)) / volume(spec.stride), 1);
+  weights.fan_in =
+      std::max<int64_t>(checked_multiply(c_in, volume(spec.kernel)) / volume(spec.stride), 1);
   weights.fan_out = checked_multiply(spec.c_out, volume(spec.kernel));
-  return add_conv_node(builder, ConvKind::transposed, geometry, {&input, 1}, name,
-                       {weights, bias});
+  return add_conv_node(builder, ConvKind::transposed, geometry, {&input, 1}, name, {weights, bias});
 }
 
 }  // namespace wholemount

@@ -21,9 +21,9 @@ struct ConvTransposeSpec {
 /// Output size on each axis: (in - 1) stride - 2 p + k; e.g. kernel 2, stride 2 makes 24 of 12.
 /// `input` may be read through a LoadTransform.
 ///
-/// Declares name + ".weight" [c_in, c_out, kd, kh, kw] (the weights of the adjoint convolution) and,
-/// with `bias`, name + ".bias" [1, 1, 1x1xc_out], adds the node `name` and returns y. Each output
-/// sums c_in * kernel / stride terms, which is the fan-in given to the initializer.
+/// Declares name + ".weight" [c_in, c_out, kd, kh, kw] (the weights of the adjoint convolution)
+/// and, with `bias`, name + ".bias" [1, 1, 1x1xc_out], adds the node `name` and returns y. Each
+/// output sums c_in * kernel / stride terms, which is the fan-in given to the initializer.
 ///
 /// Memory: as conv() (wholemount/ops/conv/conv.h). Throws ShapeError.
 ValueId conv_transpose(GraphBuilder& builder, const ConvTransposeSpec& spec, ValueId input,

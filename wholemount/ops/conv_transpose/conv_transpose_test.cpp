@@ -66,13 +66,20 @@ void check_all_passes(const TransposedCase& c) {
 
 TEST(ConvTranspose, keeps_the_operator_contract) {
   check_all_passes({"doubling", 1, 32, 16, {3, 4, 5}, kDouble});
-  check_all_passes({"ragged, through a transform, n = 2", 2, 17, 20, {2, 3, 3}, kDouble,
+  check_all_passes({"ragged, through a transform, n = 2",
+                    2,
+                    17,
+                    20,
+                    {2, 3, 3},
+                    kDouble,
                     InputFill::through(0.01F)});
   check_all_passes({"few channels", 1, 4, 3, {2, 3, 5}, kDouble, InputFill::through(0.0F)});
   check_all_passes({"one voxel", 1, 48, 5, {1, 1, 1}, kDouble, {}, false});
   check_all_passes({"2-D", 1, 20, 16, {1, 9, 7}, {{1, 2, 2}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}}});
-  check_all_passes({"overlapping taps", 1, 6, 18, {3, 4, 5}, {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}}});
-  check_all_passes({"gaps between taps", 1, 5, 6, {3, 2, 4}, {{1, 2, 1}, {2, 3, 2}, {0, 0, 0}, {1, 1, 1}}});
+  check_all_passes(
+      {"overlapping taps", 1, 6, 18, {3, 4, 5}, {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}}});
+  check_all_passes(
+      {"gaps between taps", 1, 5, 6, {3, 2, 4}, {{1, 2, 1}, {2, 3, 2}, {0, 0, 0}, {1, 1, 1}}});
   check_all_passes({"stride 1", 1, 5, 6, {3, 4, 4}, {{3, 3, 3}, {1, 1, 1}, {1, 0, 2}, {1, 1, 1}}});
   check_all_passes({"several slabs and bands", 1, 5, 6, {19, 11, 5}, kDouble});
 }

@@ -29,8 +29,8 @@ void correlate_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk
   for (int block = 0; block < kBlocks; ++block) {
 #pragma GCC unroll 28
     for (int voxel = 0; voxel < kVoxels; ++voxel) {
-      accumulator[block][voxel] = F16::load(starts ? plane.bias + block * 16
-                                                   : sums + (block * kVoxels + voxel) * 16);
+      accumulator[block][voxel] =
+          F16::load(starts ? plane.bias + block * 16 : sums + (block * kVoxels + voxel) * 16);
     }
   }
   const float* weights = chunk.weights;
@@ -89,9 +89,11 @@ void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& 
 #pragma GCC unroll 30
         for (int voxel = 0; voxel < kVoxels + 2; ++voxel) {
           const Broadcast value = broadcast_in_order(x + voxel * kPitch);
-          if (voxel < kVoxels) multiply_add_in_order(accumulator[voxel < kVoxels ? voxel : 0], w0, value);
+          if (voxel < kVoxels)
+            multiply_add_in_order(accumulator[voxel < kVoxels ? voxel : 0], w0, value);
           if (voxel >= 1 && voxel <= kVoxels) {
-            multiply_add_in_order(accumulator[voxel >= 1 && voxel <= kVoxels ? voxel - 1 : 0], w1, value);
+            multiply_add_in_order(accumulator[voxel >= 1 && voxel <= kVoxels ? voxel - 1 : 0], w1,
+                                  value);
           }
           if (voxel >= 2) multiply_add_in_order(accumulator[voxel >= 2 ? voxel - 2 : 0], w2, value);
         }

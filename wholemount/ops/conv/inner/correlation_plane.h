@@ -8,12 +8,12 @@ namespace wholemount {
 
 /// Consecutive source channel blocks of one pitch, in scratch.
 struct CorrelationChunk {
-  const float* source;    ///< first block: voxel to which tap offset 0 of output (0, 0) points
-  int64_t block_pitch;    ///< floats from a block to the next
+  const float* source;  ///< first block: voxel to which tap offset 0 of output (0, 0) points
+  int64_t block_pitch;  ///< floats from a block to the next
   int32_t num_blocks;
-  int32_t pitch;          ///< floats a voxel takes: 16, or 4
-  const int32_t* lanes;   ///< channels of each block
-  const float* weights;   ///< [block][tap][lane][destination block][16]
+  int32_t pitch;         ///< floats a voxel takes: 16, or 4
+  const int32_t* lanes;  ///< channels of each block
+  const float* weights;  ///< [block][tap][lane][destination block][16]
 };
 
 /// Where one destination block of the plane goes.
@@ -27,7 +27,8 @@ struct CorrelationDestination {
 };
 
 /// rows x columns outputs of one plane for one or two destination blocks:
-///   out(r, c) = bias + sum over blocks, taps, lanes of weights * source(r * row_pitch + c + offset)
+///   out(r, c) = bias + sum over blocks, taps, lanes of weights * source(r * row_pitch + c +
+///   offset)
 /// Rows and columns are walked as one flat run, so that narrow images fill the register tiles; the
 /// columns between `columns` and `row_pitch` are computed and dropped.
 struct CorrelationPlane {
@@ -37,10 +38,10 @@ struct CorrelationPlane {
   int32_t num_taps;
   /// 3 when the taps come in runs of three neighbouring voxels (rising offsets), else 1.
   int32_t tap_run;
-  const float* bias;           ///< [destination block][16]
-  int32_t num_destinations;    ///< 1 or 2 (2 only where correlation_max_destinations() is 2)
+  const float* bias;         ///< [destination block][16]
+  int32_t num_destinations;  ///< 1 or 2 (2 only where correlation_max_destinations() is 2)
   CorrelationDestination destinations[2];
-  int64_t row_pitch;           ///< voxels
+  int64_t row_pitch;  ///< voxels
   int64_t rows;
   int64_t columns;
   /// Sums between chunks: all tiles of the plane when num_chunks > 1, else one tile; a tile takes

@@ -3,9 +3,9 @@
 #include "wholemount/base/simd/f16.h"
 
 /// The multiply-add the inner loops are made of: acc += a * broadcast(x), sixteen lanes. On AVX2 it
-/// is volatile assembly: with intrinsics GCC 12 hoists the broadcasts of a whole tile and spills the
-/// accumulators, which costs half the speed. With the 32 registers of AVX-512 it does so only when
-/// all of them are in use.
+/// is volatile assembly: with intrinsics GCC 12 hoists the broadcasts of a whole tile and spills
+/// the accumulators, which costs half the speed. With the 32 registers of AVX-512 it does so only
+/// when all of them are in use.
 namespace wholemount::WM_ISA {
 
 #if defined(__AVX512F__)

@@ -9,19 +9,19 @@ namespace wholemount {
 /// Copies one row of voxels of one channel block into scratch, reading through a LoadTransform and
 /// surrounding it with zero voxels.
 struct RowCopy {
-  const float* source;      ///< lane 0 of the first voxel copied
-  int64_t source_step;      ///< floats from one copied voxel to the next
-  int64_t channel_pitch;    ///< plain sources: floats from a channel to the next
-  int32_t channels;         ///< channels of the block (<= 16; <= 4 when plain)
-  bool plain;               ///< the source is planar; else sixteen lanes lie side by side
-  int32_t pitch;            ///< floats a voxel takes in scratch: 16, or 4 for plain sources
-  float* destination;       ///< the first zero voxel before the row
-  int64_t zeros_before;     ///< voxels
-  int64_t count;            ///< voxels
-  int64_t zeros_after;      ///< voxels
-  bool transformed;         ///< false: copy as it is
-  const float* scale;       ///< of the block's first channel; nullptr: 1
-  const float* shift;       ///< likewise; nullptr: 0
+  const float* source;    ///< lane 0 of the first voxel copied
+  int64_t source_step;    ///< floats from one copied voxel to the next
+  int64_t channel_pitch;  ///< plain sources: floats from a channel to the next
+  int32_t channels;       ///< channels of the block (<= 16; <= 4 when plain)
+  bool plain;             ///< the source is planar; else sixteen lanes lie side by side
+  int32_t pitch;          ///< floats a voxel takes in scratch: 16, or 4 for plain sources
+  float* destination;     ///< the first zero voxel before the row
+  int64_t zeros_before;   ///< voxels
+  int64_t count;          ///< voxels
+  int64_t zeros_after;    ///< voxels
+  bool transformed;       ///< false: copy as it is
+  const float* scale;     ///< of the block's first channel; nullptr: 1
+  const float* shift;     ///< likewise; nullptr: 0
   float slope;
 };
 WM_DECLARE_PER_ISA(void copy_row(const RowCopy& row);)

@@ -18,8 +18,8 @@ struct WeightGradientRun {
   int32_t lanes;               ///< fine channels in use
   const int64_t* tap_offsets;  ///< voxels
   int32_t num_taps;
-  int64_t length;              ///< voxels
-  float* sums[2];              ///< per coarse block: [tap][pitch][16]; lanes >= `lanes`: any value
+  int64_t length;  ///< voxels
+  float* sums[2];  ///< per coarse block: [tap][pitch][16]; lanes >= `lanes`: any value
 };
 WM_DECLARE_PER_ISA(void add_weight_gradient_run(const WeightGradientRun& run);)
 WM_DECLARE_PER_ISA(int32_t weight_gradient_max_coarse();)
