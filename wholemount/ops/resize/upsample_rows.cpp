@@ -48,25 +48,70 @@ void combine_rows(const CombineRows& rows) {
   rows.identity ? combine_all<true>(rows) : combine_all<false>(rows);
 }
 
+namespace {
+
+/// The taps of one phase at voxel w; an unused second tap is not read: 0 * inf is not 0.
+struct Taps {
+  const float* first;
+  const float* second;
+};
+Taps taps_of(const ExpandRow& row, int64_t w, int64_t phase) {
+  const float* here = row.x + w * row.block_width;
+  const float* before = w > 0 ? here - row.block_width : here;
+  const float* after = w + 1 < row.width ? here + row.block_width : here;
+  const float* first = phase < row.begins_before ? before : here;
+  const float* second = phase < row.begins_before ? here : after;
+  return {first, row.weight[phase] == 0.0F ? first : second};
+}
+
+void expand_plain_voxel(const ExpandRow& row, int64_t w) {
+  for (int64_t phase = 0; phase < row.factor; ++phase) {
+    const Taps taps = taps_of(row, w, phase);
+    row.y[w * row.factor + phase] = *taps.first + row.weight[phase] * (*taps.second - *taps.first);
+  }
+}
+
+/// Two phases a voxel in one loop, which the compiler turns into interleaved stores.
+void expand_plain_by_two(const ExpandRow& row) {
+  expand_plain_voxel(row, 0);
+  if (row.width == 1) return;
+  const float* x = row.x;
+  float* __restrict__ y = row.y;
+  const int64_t inner = row.width - 1;
+  if (row.begins_before == 0) {
+    for (int64_t w = 1; w < inner; ++w) {
+      y[2 * w] = x[w];
+      y[2 * w + 1] = x[w];
+    }
+  } else {
+    const float weight0 = row.weight[0];
+    const float weight1 = row.weight[1];
+    for (int64_t w = 1; w < inner; ++w) {
+      y[2 * w] = x[w - 1] + weight0 * (x[w] - x[w - 1]);
+      y[2 * w + 1] = x[w] + weight1 * (x[w + 1] - x[w]);
+    }
+  }
+  expand_plain_voxel(row, row.width - 1);
+}
+
+}  // namespace
+
 void expand_row(const ExpandRow& row) {
-  const int64_t bw = row.block_width;
+  if (row.block_width == 1) {
+    if (row.factor == 2) {
+      expand_plain_by_two(row);
+    } else {
+      for (int64_t w = 0; w < row.width; ++w) expand_plain_voxel(row, w);
+    }
+    return;
+  }
   for (int64_t w = 0; w < row.width; ++w) {
-    const float* here = row.x + w * bw;
-    const float* before = w > 0 ? here - bw : here;
-    const float* after = w + 1 < row.width ? here + bw : here;
-    float* y = row.y + w * row.factor * bw;
     for (int64_t phase = 0; phase < row.factor; ++phase) {
-      const float* first = phase < row.begins_before ? before : here;
-      const float weight = row.weight[phase];
-      // An unused tap must not be read: 0 * inf is not 0.
-      const float* second = weight == 0.0F ? first : (phase < row.begins_before ? here : after);
-      if (bw == 16) {
-        const F16 a = F16::load(first);
-        // a + t (b - a): exact where both taps are the same voxel.
-        fma(F16::set1(weight), F16::load(second) - a, a).store(y + phase * 16);
-      } else {
-        y[phase] = *first + weight * (*second - *first);
-      }
+      const Taps taps = taps_of(row, w, phase);
+      const F16 first = F16::load(taps.first);
+      // a + t (b - a): exact where both taps are the same voxel.
+      fma(F16::set1(row.weight[phase]), F16::load(taps.second) - first, first)
+          .store(row.y + (w * row.factor + phase) * 16);
     }
   }
 }
