@@ -3,16 +3,9 @@
 #include <string>
 
 #include "wholemount/graph/graph.h"
+#include "wholemount/ops/pool/pool_spec.h"
 
 namespace wholemount {
-
-/// A sliding window. Windows reach at most half their size into the padding, which is never
-/// chosen or counted.
-struct PoolSpec {
-  Extent3 kernel{2, 2, 2};
-  Extent3 stride{2, 2, 2};
-  Extent3 padding{0, 0, 0};
-};
 
 /// Maximum of each window: y[n, c, o] = max over k of x[n, c, o * stride - padding + k], on each
 /// axis with floor((size + 2 * padding - kernel) / stride) + 1 outputs; e.g. 7 voxels, kernel 2,

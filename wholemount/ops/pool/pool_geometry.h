@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "wholemount/ops/pool/max_pool.h"
+#include "wholemount/ops/pool/pool_spec.h"
 #include "wholemount/tensor/extent3.h"
 
 namespace wholemount {
@@ -51,8 +51,5 @@ struct PoolGeometry {
   /// Voxels in one window.
   [[nodiscard]] int64_t window_size() const { return d.kernel * h.kernel * w.kernel; }
 };
-
-/// "k2x2x2 s2x2x2 p0x0x0"
-[[nodiscard]] std::string to_string(const PoolSpec& spec);
 
 }  // namespace wholemount
