@@ -21,21 +21,40 @@ float read_through(float x, float scale, float shift, float slope) {
 }
 
 void fill_zero(float* destination, int64_t count) {
+  if (count == 0) return;
   for (int64_t i = 0; i < count; ++i) destination[i] = 0.0F;
 }
 
+/// Voxels of kPitch floats; the lanes beyond kChannels become zero, so that no stray bits (slow
+/// denormal numbers among them) reach the multiply-adds.
+template <int kChannels, int kPitch>
 void copy_plain(const RowCopy& row, float* destination) {
   for (int64_t i = 0; i < row.count; ++i) {
-    float* voxel = destination + i * row.pitch;
+    float voxel[kPitch] = {};
     const float* source = row.source + i * row.source_step;
-    for (int32_t c = 0; c < row.pitch; ++c) {
-      float x = c < row.channels ? source[c * row.channel_pitch] : 0.0F;
-      if (row.transformed && c < row.channels) {
-        x = read_through(x, row.scale != nullptr ? row.scale[c] : 1.0F,
-                         row.shift != nullptr ? row.shift[c] : 0.0F, row.slope);
-      }
-      voxel[c] = x;
+#pragma GCC unroll 4
+    for (int c = 0; c < kChannels; ++c) {
+      const float x = source[c * row.channel_pitch];
+      voxel[c] = row.transformed
+                     ? read_through(x, row.scale != nullptr ? row.scale[c] : 1.0F,
+                                    row.shift != nullptr ? row.shift[c] : 0.0F, row.slope)
+                     : x;
     }
+    __builtin_memcpy(destination + i * kPitch, voxel, sizeof(voxel));
+  }
+}
+
+template <int kPitch>
+void copy_plain_channels(const RowCopy& row, float* destination) {
+  switch (row.channels) {
+    case 1:
+      return copy_plain<1, kPitch>(row, destination);
+    case 2:
+      return copy_plain<2, kPitch>(row, destination);
+    case 3:
+      return copy_plain<3, kPitch>(row, destination);
+    default:
+      return copy_plain<4, kPitch>(row, destination);
   }
 }
 
@@ -46,7 +65,11 @@ void copy_row(const RowCopy& row) {
   fill_zero(destination, row.zeros_before * row.pitch);
   destination += row.zeros_before * row.pitch;
   if (row.plain) {
-    copy_plain(row, destination);
+    if (row.pitch == 4) {
+      copy_plain_channels<4>(row, destination);
+    } else {
+      copy_plain_channels<16>(row, destination);
+    }
   } else if (!row.transformed) {
     for (int64_t i = 0; i < row.count; ++i) {
       F16::load(row.source + i * row.source_step).store(destination + i * 16);

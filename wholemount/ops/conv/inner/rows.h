@@ -14,7 +14,7 @@ struct RowCopy {
   int64_t channel_pitch;  ///< plain sources: floats from a channel to the next
   int32_t channels;       ///< channels of the block (<= 16; <= 4 when plain)
   bool plain;             ///< the source is planar; else sixteen lanes lie side by side
-  int32_t pitch;          ///< floats a voxel takes in scratch: 16, or 4 for plain sources
+  int32_t pitch;          ///< floats a voxel takes in scratch: 16, or (plain sources) 4
   float* destination;     ///< the first zero voxel before the row
   int64_t zeros_before;   ///< voxels
   int64_t count;          ///< voxels
