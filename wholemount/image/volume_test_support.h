@@ -88,7 +88,9 @@ std::vector<std::byte> make_nifti(const VolumeHeader& header, const std::vector<
   std::vector<std::byte> bytes = encode_nifti_header(header);
   const size_t start = bytes.size();
   bytes.resize(start + voxels.size() * sizeof(T));
-  std::memcpy(bytes.data() + start, voxels.data(), voxels.size() * sizeof(T));
+  if (!voxels.empty()) {
+    std::memcpy(bytes.data() + start, voxels.data(), voxels.size() * sizeof(T));
+  }
   return bytes;
 }
 
