@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "testing/gradient_check.h"
+#include "testing/kernel_run.h"
 #include "testing/op_contract.h"
 #include "wholemount/ops/activation/activation.h"
 #include "wholemount/ops/conv/convolution_ops.h"
@@ -235,6 +236,31 @@ TEST(Conv, gradient_of_an_input_that_wants_none_is_not_computed) {
     EXPECT_EQ(node.outputs[1], kNone) << "nothing upstream of the image wants its gradient";
   }
   EXPECT_EQ(data_gradients, 1);
+}
+
+TEST(Conv, data_gradient_prepared_without_an_output_computes_the_others) {
+  const std::vector<int64_t> channels{5, 20, 3};
+  const auto op = make_conv_data_gradient_op(ConvKind::conv, {}, channels, {3, 4, 5});
+  const std::vector<TensorDesc> inputs{TensorDesc::activation(1, 6, {3, 4, 5}),
+                                       TensorDesc::plain(6, 28, {3, 3, 3})};
+  const std::vector<TensorDesc> all = op->infer(inputs);
+  std::vector<TensorDesc> without = all;
+  without[1] = TensorDesc{};
+  without[1].n = 0;
+  const TestInputs memory(inputs, {InputFill{}, InputFill::parameter()}, 1);
+  TestOutputs wanted(all);
+  run_kernel(*op->prepare({inputs, all, Target{best_isa(), true}}), memory.views(), wanted.views());
+  TestOutputs found(all);
+  found.views()[1].view.origin = nullptr;
+  run_kernel(*op->prepare({inputs, without, Target{}}), memory.views(), found.views());
+  for (const size_t output : {size_t{0}, size_t{2}}) {
+    const std::vector<double> a = to_plain(wanted.views()[output].view);
+    const std::vector<double> b = to_plain(found.views()[output].view);
+    for (size_t i = 0; i < a.size(); ++i) {
+      // 6 x 27 products of standard normal numbers: sqrt(162) roundings of a sum of size sqrt(162).
+      ASSERT_NEAR(a[i], b[i], 8 * 6e-8 * 162) << "output " << output << " element " << i;
+    }
+  }
 }
 
 TEST(Conv, output_extents_and_errors_follow_the_formula) {
