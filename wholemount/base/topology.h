@@ -25,8 +25,8 @@ struct NumaNode {
 /// Cores, caches and memory nodes as Linux shows them in /sys. What the kernel does not tell (some
 /// virtual machines and containers hide it) is empty.
 struct MachineTopology {
-  std::optional<int> cores;    ///< physical cores among the process's CPUs
-  std::optional<int> sockets;  ///< packages among them
+  std::optional<int> cores;        ///< physical cores among the process's CPUs
+  std::optional<int> sockets;      ///< packages among them
   std::vector<CacheLevel> caches;  ///< rising levels
   std::vector<NumaNode> nodes;     ///< rising numbers
 };

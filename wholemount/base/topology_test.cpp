@@ -14,8 +14,7 @@ namespace {
 class Topology : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "wm-topology-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "wm-topology-XXXXXX").string();
     root_ = ::mkdtemp(pattern.data());
     for (int cpu = 0; cpu < 8; ++cpu) {
       const int socket = cpu / 4;

@@ -1,0 +1,141 @@
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "wholemount/base/atomic_file.h"
+#include "wholemount/base/error.h"
+#include "wholemount/base/terminal.h"
+#include "wholemount/predict/evaluation.h"
+
+namespace wholemount::cli {
+
+namespace {
+
+struct EvaluateOptions {
+  CommonOptions common;
+  std::string predictions;
+  std::string reference;
+  std::vector<std::string> labels;
+  bool partial = false;
+  bool no_surfaces = false;
+  double tolerance_mm = 1.0;
+  std::string out;
+};
+
+// Those of the table; the JSON has all.
+constexpr std::array<const char*, 7> kColumns{"Dice",     "IoU", "Sensitivity", "Precision",
+                                              "Accuracy", "NSD", "HD95"};
+
+template <class Score>
+void print_row(const std::string& name, size_t width, const Score& score) {
+  std::printf("%-*s", static_cast<int>(width), name.c_str());
+  for (const char* column : kColumns) {
+    const std::optional<double> value = score(column);
+    if (value) {
+      std::printf("  %11.4f", *value);
+    } else {
+      std::printf("  %11s", "-");
+    }
+  }
+  std::printf("\n");
+}
+
+// `names` are those of the summary's labels, for people.
+void print_summary(const std::vector<std::string>& names, const ScoreSummary& summary) {
+  const std::string mean = "foreground mean";
+  size_t width = mean.size();
+  for (const std::string& name : names) width = std::max(width, name.size());
+  std::printf("%zu cases; means over those where the metric is defined; HD95 in mm\n\n%-*s",
+              summary.cases.size(), static_cast<int>(width), "label");
+  for (const char* column : kColumns) std::printf("  %11s", column);
+  std::printf("\n");
+  for (size_t label = 0; label < names.size(); ++label) {
+    print_row(names[label], width,
+              [&](const char* metric) { return mean_score(summary, label, metric); });
+  }
+  print_row(mean, width,
+            [&](const char* metric) { return foreground_mean_score(summary, metric); });
+}
+
+void report_progress(size_t done, size_t all) {
+  std::fprintf(stderr, "\rread %zu of %zu%s", done, all, done == all ? "\n" : "");
+}
+
+// Writes --out and prints; the same whatever the predictions come from.
+void finish_evaluation(const EvaluateOptions& options, const std::vector<std::string>& names,
+                       const ScoreSummary& summary) {
+  const std::string json = to_json(summary) + "\n";
+  if (!options.out.empty()) write_file_atomically(options.out, json);
+  if (options.common.json) {
+    std::fputs(json.c_str(), stdout);
+  } else {
+    print_summary(names, summary);
+  }
+}
+
+void evaluate_files(const EvaluateOptions& options) {
+  EvaluationSpec spec;
+  spec.labels = options.labels;
+  spec.partial = options.partial;
+  spec.surfaces = !options.no_surfaces;
+  spec.tolerance_mm = options.tolerance_mm;
+  if (stderr_is_terminal()) spec.progress = report_progress;
+  const Evaluation evaluation = evaluate_label_maps(options.predictions, options.reference, spec);
+  std::vector<std::string> names;
+  for (const EvaluationLabel& label : evaluation.labels) names.push_back(label.name);
+  finish_evaluation(options, names, evaluation.summary);
+}
+
+void run_evaluate(const EvaluateOptions& options) {
+  if (options.reference.empty()) {
+    throw ConfigError("evaluate: wanted the reference labels after " + options.predictions +
+                      ": evaluate PREDICTIONS LABELS");
+  }
+  evaluate_files(options);
+}
+
+}  // namespace
+
+void add_evaluate_command(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("evaluate", "metrics per case and label of predicted label maps");
+  auto options = std::make_shared<EvaluateOptions>();
+  command
+      ->add_option("predictions", options->predictions,
+                   "predicted label maps: a folder or one file (NIfTI)")
+      ->required();
+  command->add_option("reference", options->reference,
+                      "true label maps: a folder with files of the same names, or one file");
+  command
+      ->add_option("--labels", options->labels,
+                   "what to score: values (2), regions (1+2+3), or names the data set of the "
+                   "references declares; default: every value but 0 that occurs")
+      ->delimiter(',')
+      ->take_all()
+      ->allow_extra_args(false);
+  command->add_flag("--partial", options->partial,
+                    "accept references without a prediction and leave them out");
+  command->add_option("--tolerance", options->tolerance_mm, "of NSD, in mm (default: 1)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_flag("--no-surfaces", options->no_surfaces,
+                    "leave NSD and HD95 out: one reading, two planes of memory");
+  command->add_option("--out", options->out, "also write the JSON to this file");
+  add_common_options(*command, options->common);
+  command->footer(
+      "The JSON has the shape of nnU-Net's summary.json; an undefined metric (Dice of a label "
+      "that\n"
+      "is neither predicted nor there) is null and stays out of the means.\n"
+      "Examples:\n"
+      "  wholemount evaluate predictions Task04_Hippocampus/labelsTr --partial\n"
+      "  wholemount evaluate predictions labels --labels 1+2+3,2+3,3 --out summary.json\n"
+      "  wholemount evaluate scan_prediction.nii.gz scan_label.nii.gz --json\n"
+      "Exit 3 when files are missing, damaged, or lie on different grids.");
+  command->callback([options] { run_evaluate(*options); });
+}
+
+}  // namespace wholemount::cli

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "wholemount/image/volume_test_support.h"
+
+namespace wholemount::testing {
+
+/// What a command left behind.
+struct CommandResult {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+  [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(out); }
+};
+
+inline std::string quoted(const std::string& argument) {
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+/// Runs the built binary with these arguments.
+inline CommandResult run_binary(std::initializer_list<std::string> arguments) {
+  const TemporaryFolder folder;
+  std::string command = quoted(WM_BINARY);
+  for (const std::string& argument : arguments) command += " " + quoted(argument);
+  command += " >" + quoted(folder / "out") + " 2>" + quoted(folder / "err") + " </dev/null";
+  const int status = std::system(command.c_str());
+  const auto read = [](const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  CommandResult result;
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  result.out = read(folder / "out");
+  result.err = read(folder / "err");
+  return result;
+}
+
+/// Expects a refusal: this exit code, nothing but JSON at most on stdout, and these texts on
+/// stderr.
+inline void expect_failure(const CommandResult& result, int exit_code,
+                           std::initializer_list<std::string> texts) {
+  EXPECT_EQ(result.exit_code, exit_code) << result.err;
+  for (const std::string& text : texts) {
+    EXPECT_NE(result.err.find(text), std::string::npos)
+        << "no \"" << text << "\" in: " << result.err;
+  }
+}
+
+}  // namespace wholemount::testing
