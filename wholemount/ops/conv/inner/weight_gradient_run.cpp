@@ -64,11 +64,67 @@ void sum_lanes(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps
   }
 }
 
+#if defined(__AVX512F__)
+/// Three taps at neighbouring voxels, one coarse block: each broadcast of a fine voxel meets three
+/// coarse voxels, so that the multiply-adds and not the loads are the limit.
+template <int kLanes>
+void sum_neighbours(const WeightGradientRun& run, int32_t first_tap, int32_t lane) {
+  const float* fine = run.fine + run.tap_offsets[first_tap] * 16 + lane;
+  const float* coarse = run.coarse[0];
+  F16 sum[3][kLanes];
+#pragma GCC unroll 3
+  for (int tap = 0; tap < 3; ++tap) {
+#pragma GCC unroll 8
+    for (int l = 0; l < kLanes; ++l) sum[tap][l] = F16::zero();
+  }
+  // Fine voxel j belongs to tap t of coarse voxel j - t; those outside the run count as zero.
+  static const float kZero[16] = {};
+  const auto length = static_cast<uint64_t>(run.length);
+  for (uint64_t j = 0; j < length + 2; ++j) {
+    const F16 y0 = load_operand(j < length ? coarse : kZero);
+    const F16 y1 = load_operand(j - 1 < length ? coarse - 16 : kZero);
+    const F16 y2 = load_operand(j - 2 < length ? coarse - 32 : kZero);
+#pragma GCC unroll 8
+    for (int l = 0; l < kLanes; ++l) {
+      const Broadcast x = broadcast_in_order(fine + l);
+      multiply_add_in_order(sum[0][l], y0, x);
+      multiply_add_in_order(sum[1][l], y1, x);
+      multiply_add_in_order(sum[2][l], y2, x);
+    }
+    coarse += 16;
+    fine += 16;
+  }
+#pragma GCC unroll 3
+  for (int tap = 0; tap < 3; ++tap) {
+#pragma GCC unroll 8
+    for (int l = 0; l < kLanes; ++l) {
+      float* out = run.sums[0] + (int64_t{first_tap + tap} * 16 + lane + l) * 16;
+      (F16::load(out) + sum[tap][l]).store(out);
+    }
+  }
+}
+
+bool neighbours(const WeightGradientRun& run, int32_t tap) {
+  return run.tap_offsets[tap + 1] == run.tap_offsets[tap] + 1 &&
+         run.tap_offsets[tap + 2] == run.tap_offsets[tap] + 2;
+}
+#endif
+
 /// Blocked fine tensors: three taps at a time, the rest singly or in a pair.
 template <int kLanes3, int kLanes2, int kLanes1, int kBlocks>
 void sum_blocked(const WeightGradientRun& run) {
   int32_t tap = 0;
-  for (; tap + 3 <= run.num_taps; tap += 3) sum_lanes<3, kLanes3, kBlocks, 16>(run, tap, 3);
+  for (; tap + 3 <= run.num_taps; tap += 3) {
+#if defined(__AVX512F__)
+    if constexpr (kBlocks == 1) {
+      if (neighbours(run, tap)) {
+        for (int32_t lane = 0; lane < run.lanes; lane += 8) sum_neighbours<8>(run, tap, lane);
+        continue;
+      }
+    }
+#endif
+    sum_lanes<3, kLanes3, kBlocks, 16>(run, tap, 3);
+  }
   if (run.num_taps - tap == 2) sum_lanes<2, kLanes2, kBlocks, 16>(run, tap, 2);
   if (run.num_taps - tap == 1) sum_lanes<1, kLanes1, kBlocks, 16>(run, tap, 1);
 }
