@@ -1,43 +1,124 @@
 #include "wholemount/data/dataset.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
+#include <utility>
 
 #include "wholemount/base/error.h"
 #include "wholemount/base/nearest_name.h"
+#include "wholemount/data/brats_layout.h"
+#include "wholemount/data/csv_layout.h"
 #include "wholemount/data/msd_layout.h"
+#include "wholemount/data/nnunet_layout.h"
 
 namespace wholemount {
+
+namespace {
+
+constexpr std::array<DatasetLayout, 4> kLayouts{DatasetLayout::msd, DatasetLayout::nnunet,
+                                                DatasetLayout::brats, DatasetLayout::csv};
+
+bool has_layout(const std::string& root, DatasetLayout layout) {
+  switch (layout) {
+    case DatasetLayout::msd:
+      return is_msd_layout(root);
+    case DatasetLayout::nnunet:
+      return is_nnunet_layout(root);
+    case DatasetLayout::brats:
+      return is_brats_layout(root);
+    case DatasetLayout::csv:
+      return is_csv_layout(root);
+  }
+  return false;
+}
+
+Dataset read_layout(const std::string& root, DatasetLayout layout) {
+  switch (layout) {
+    case DatasetLayout::msd:
+      return read_msd_layout(root);
+    case DatasetLayout::nnunet:
+      return read_nnunet_layout(root);
+    case DatasetLayout::brats:
+      return read_brats_layout(root);
+    case DatasetLayout::csv:
+      return read_csv_layout(root);
+  }
+  throw InternalError("unknown layout");
+}
+
+// One spelling for all usual names of a brain tumour channel; other names in lower case.
+std::string usual_channel_name(const std::string& name) {
+  std::string lower = name;
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  constexpr std::array<std::pair<const char*, const char*>, 7> kSame{{{"t2f", "flair"},
+                                                                      {"t1n", "t1w"},
+                                                                      {"t1", "t1w"},
+                                                                      {"t1ce", "t1gd"},
+                                                                      {"t1c", "t1gd"},
+                                                                      {"t2", "t2w"},
+                                                                      {"t2-flair", "flair"}}};
+  for (const auto& [from, to] : kSame) {
+    if (lower == from) return to;
+  }
+  return lower;
+}
+
+std::optional<int64_t> find_channel(const Dataset& dataset, const std::string& name) {
+  const auto& names = dataset.channel_names;
+  const auto exact = std::find(names.begin(), names.end(), name);
+  if (exact != names.end()) return exact - names.begin();
+  const auto similar = std::find_if(names.begin(), names.end(), [&](const std::string& known) {
+    return usual_channel_name(known) == usual_channel_name(name);
+  });
+  if (similar != names.end()) return similar - names.begin();
+  return std::nullopt;
+}
+
+}  // namespace
 
 const char* layout_name(DatasetLayout layout) {
   switch (layout) {
     case DatasetLayout::msd:
       return "msd";
+    case DatasetLayout::nnunet:
+      return "nnunet";
+    case DatasetLayout::brats:
+      return "brats";
+    case DatasetLayout::csv:
+      return "csv";
   }
   return "?";
 }
 
 DatasetLayout parse_layout(const std::string& name) {
-  const std::vector<std::string> known{"msd"};
-  for (const DatasetLayout layout : {DatasetLayout::msd}) {
+  std::vector<std::string> names;
+  for (const DatasetLayout layout : kLayouts) {
     if (name == layout_name(layout)) return layout;
+    names.emplace_back(layout_name(layout));
   }
-  throw ConfigError("unknown data layout \"" + name + "\"" + suggestion(name, known));
+  throw ConfigError("data.layout: unknown layout \"" + name + "\"" + suggestion(name, names));
 }
 
 Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layout) {
   if (!std::filesystem::exists(root)) {
     throw FileError(root, "no such data folder; set data.root to where the data set lies");
   }
-  if (!layout && is_msd_layout(root)) layout = DatasetLayout::msd;
+  for (const DatasetLayout candidate : kLayouts) {
+    if (!layout && has_layout(root, candidate)) layout = candidate;
+  }
   if (!layout) {
     throw FileError(root,
-                    "holds no data set of a known layout; wanted a folder with dataset.json "
-                    "(Medical Segmentation Decathlon)");
+                    "holds no data set of a known layout; wanted dataset.json (Medical "
+                    "Segmentation Decathlon, nnU-Net), folders CASE/CASE_flair.nii.gz (BraTS), or "
+                    "a CSV manifest");
   }
-  Dataset dataset = read_msd_layout(root);
+  Dataset dataset = read_layout(root, *layout);
   if (dataset.cases.empty() && dataset.unlabelled.empty()) {
-    throw FileError(root, "the data set names no cases");
+    throw FileError(
+        root, std::string("the data set (layout ") + layout_name(*layout) + ") names no cases");
   }
   return dataset;
 }
@@ -52,16 +133,15 @@ std::vector<int64_t> select_channels(const Dataset& dataset,
     return channels;
   }
   for (const std::string& name : names) {
-    const auto found = std::find(dataset.channel_names.begin(), dataset.channel_names.end(), name);
-    if (found == dataset.channel_names.end()) {
+    const std::optional<int64_t> index = find_channel(dataset, name);
+    if (!index) {
       throw ConfigError("data.channels: the data set has no channel \"" + name + "\"" +
                         suggestion(name, dataset.channel_names));
     }
-    const auto index = static_cast<int64_t>(found - dataset.channel_names.begin());
-    if (std::find(channels.begin(), channels.end(), index) != channels.end()) {
+    if (std::find(channels.begin(), channels.end(), *index) != channels.end()) {
       throw ConfigError("data.channels: \"" + name + "\" is named twice");
     }
-    channels.push_back(index);
+    channels.push_back(*index);
   }
   return channels;
 }

@@ -8,10 +8,10 @@
 namespace wholemount {
 
 /// How a data set lies on disk.
-enum class DatasetLayout : uint8_t { msd };
+enum class DatasetLayout : uint8_t { msd, nnunet, brats, csv };
 
 [[nodiscard]] const char* layout_name(DatasetLayout layout);
-/// Reads "msd", ...; throws ConfigError naming the nearest known layout.
+/// Reads "msd", "nnunet", "brats", "csv"; throws ConfigError naming the nearest known layout.
 [[nodiscard]] DatasetLayout parse_layout(const std::string& name);
 
 /// Where one channel of a case is stored: a file and the channel in it (4-D files hold several).
@@ -33,27 +33,49 @@ struct LabelName {
   std::string name;
 };
 
+/// A region a data set defines itself: several label values under a name.
+struct NamedRegion {
+  std::string name;
+  std::vector<int64_t> values;
+};
+
 /// What a data set holds, without voxels. Paths are complete.
 struct Dataset {
   DatasetLayout layout = DatasetLayout::msd;
   std::string root;
   std::string name;
   std::vector<std::string> channel_names;
-  std::vector<LabelName> labels;  ///< rising values, background (0) included
-  std::vector<Case> cases;        ///< with labels, in the order the data set lists them
-  std::vector<Case> unlabelled;   ///< test images without labels
+  std::vector<LabelName> labels;     ///< rising values, background (0) included
+  std::vector<NamedRegion> regions;  ///< nnU-Net's labels that are lists of values
+  /// The value of voxels nobody labelled (nnU-Net's label "ignore"); not among `labels`.
+  std::optional<int64_t> ignored_label;
+  std::vector<Case> cases;       ///< with labels, in the order the data set lists them
+  std::vector<Case> unlabelled;  ///< test images without labels
 };
 
 /// Opens a data set; the layout is detected unless given.
 /// - msd: `root/dataset.json` of the Medical Segmentation Decathlon (keys modality, labels,
 ///   training, test); channels are the fourth axis of each image; entries named `._*` (left by some
 ///   archivers) are skipped.
-/// Throws FileError: unknown layout, malformed dataset.json (with byte offset), or a file it names
-/// is missing.
+/// - nnunet: `root/dataset.json` of nnU-Net's raw format, version 2 (keys channel_names, labels,
+///   file_ending); imagesTr/CASE_0000.nii.gz and on, one file a channel; labelsTr/CASE.nii.gz.
+///   Labels may be lists of values (regions); the label "ignore" is left out of the loss.
+/// - brats: folders `root/CASE` with CASE_flair.nii.gz, _t1, _t1ce, _t2 and _seg (or, since 2023,
+///   CASE-t2f.nii.gz, -t1n, -t1c, -t2w and -seg). Channels are called as in the Decathlon's brain
+///   tumour task: FLAIR, T1w, t1gd, T2w. Labels are 1 necrotic core, 2 edema and 4 or 3 enhancing
+///   tumour, whichever the label maps are found to use first.
+/// - csv: `root` is a .csv file (or a folder with manifest.csv) whose first line names columns:
+///   "label" (optional), "id" (optional), and one a channel, called as the channel; a single column
+///   "image" may hold 4-D files. Paths count from the file's folder. A line `#labels,0=background,
+///   1=edema` before the first line names label values; else the label maps are read for them.
+/// Throws FileError: unknown layout, malformed description (with place), or a file it names is
+/// missing.
 [[nodiscard]] Dataset open_dataset(const std::string& root,
                                    std::optional<DatasetLayout> layout = std::nullopt);
 
-/// Indices of channels by name, in the order asked for; no names: all channels.
+/// Indices of channels by name, in the order asked for; no names: all channels. Upper and lower
+/// case count alike, and the usual names of the four brain tumour channels (flair, t2f; t1, t1n,
+/// t1w; t1ce, t1c, t1gd; t2, t2w) stand for each other.
 /// Throws ConfigError naming the nearest known channel.
 [[nodiscard]] std::vector<int64_t> select_channels(const Dataset& dataset,
                                                    const std::vector<std::string>& names);

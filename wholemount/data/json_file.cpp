@@ -3,6 +3,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "wholemount/base/error.h"
 
@@ -27,6 +28,40 @@ nlohmann::ordered_json read_json_file(const std::string& path) {
     throw FileError(path, static_cast<int64_t>(parse_error.byte),
                     std::string("not valid JSON: ") + parse_error.what());
   }
+}
+
+const nlohmann::ordered_json& json_member(const nlohmann::ordered_json& object, const char* key,
+                                          const std::string& path) {
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    throw FileError(path, std::string("the key \"") + key + "\" is missing");
+  }
+  return *found;
+}
+
+std::string json_text(const nlohmann::ordered_json& value, const std::string& path,
+                      const std::string& what) {
+  if (!value.is_string()) throw FileError(path, what + " is not a text");
+  return value.get<std::string>();
+}
+
+std::vector<std::string> json_channel_names(const nlohmann::ordered_json& object,
+                                            const std::string& key, const std::string& path) {
+  if (!object.is_object()) throw FileError(path, "\"" + key + "\" is not an object");
+  std::map<int64_t, std::string> by_index;
+  for (const auto& [index, name] : object.items()) {
+    by_index[parse_index(index, path, "the " + key + " key")] =
+        json_text(name, path, "a name of \"" + key + "\"");
+  }
+  std::vector<std::string> names;
+  for (const auto& [index, name] : by_index) {
+    if (index != static_cast<int64_t>(names.size())) {
+      throw FileError(path, "the " + key + " keys are not 0, 1, 2 ...");
+    }
+    names.push_back(name);
+  }
+  if (names.empty()) throw FileError(path, "\"" + key + "\" names no channel");
+  return names;
 }
 
 int64_t parse_index(const std::string& text, const std::string& path, const std::string& what) {

@@ -7,12 +7,14 @@
 
 #include "wholemount/base/error.h"
 #include "wholemount/base/nearest_name.h"
+#include "wholemount/tensor/target.h"
 
 namespace wholemount {
 
 namespace {
 
-constexpr size_t kMostRegions = 8;
+constexpr size_t kMostRegions = 7;
+constexpr int64_t kMostClasses = 255;
 
 enum class TumourPart : uint8_t { edema, core, enhancing };
 
@@ -58,6 +60,11 @@ std::vector<TargetRegion> tumour_regions(const Dataset& dataset) {
 
 std::vector<TargetRegion> known_regions(const Dataset& dataset) {
   std::vector<TargetRegion> regions = tumour_regions(dataset);
+  for (const NamedRegion& region : dataset.regions) {
+    TargetRegion own{region.name, {}};
+    for (const int64_t value : region.values) own.values.push_back(static_cast<uint8_t>(value));
+    regions.push_back(std::move(own));
+  }
   TargetRegion foreground{"foreground", {}};
   for (const LabelName& label : dataset.labels) {
     if (label.value == 0) continue;
@@ -93,14 +100,20 @@ std::optional<TargetRegion> region_of_values(const Dataset& dataset, const std::
   }
 }
 
+// Letters and digits only, with one spelling of tumour.
+std::string comparable(const std::string& name) {
+  std::string letters = letters_of(name);
+  if (const size_t at = letters.find("tumour"); at != std::string::npos) letters.erase(at + 4, 1);
+  return letters;
+}
+
 TargetRegion find_region(const Dataset& dataset, const std::string& name) {
   const std::vector<TargetRegion> known = known_regions(dataset);
-  std::string wanted = name;
-  if (const size_t at = wanted.find("tumor"); at != std::string::npos) {
-    wanted.replace(at, 5, "tumour");
+  for (const TargetRegion& region : known) {
+    if (region.name == name) return region;
   }
   for (const TargetRegion& region : known) {
-    if (region.name == name || region.name == wanted) return region;
+    if (comparable(region.name) == comparable(name)) return {name, region.values};
   }
   if (const auto region = region_of_values(dataset, name)) return *region;
   std::vector<std::string> names{"labels"};
@@ -129,6 +142,9 @@ TargetDefinition make_target(const Dataset& dataset, const std::vector<std::stri
   if (names.empty()) throw ConfigError("data.target is empty; name a region or \"labels\"");
   TargetDefinition target;
   target.code.fill(TargetDefinition::kUndeclared);
+  if (dataset.ignored_label) {
+    target.code[static_cast<size_t>(*dataset.ignored_label)] = kIgnoreTarget;
+  }
   if (names.size() == 1 && names[0] == "labels") {
     target.coding = LabelCoding::classes;
     for (const LabelName& label : dataset.labels) {
@@ -139,11 +155,16 @@ TargetDefinition make_target(const Dataset& dataset, const std::vector<std::stri
       throw ConfigError("data.target = \"labels\" needs at least two labels; the data set " +
                         std::string("declares ") + std::to_string(target.outputs.size()));
     }
+    if (target.num_outputs() > kMostClasses) {
+      throw ConfigError("data.target = \"labels\": the data set declares " +
+                        std::to_string(target.outputs.size()) +
+                        " labels; at most 255 classes are possible");
+    }
     return target;
   }
   if (names.size() > kMostRegions) {
     throw ConfigError("data.target names " + std::to_string(names.size()) +
-                      " regions; at most 8 are possible");
+                      " regions; at most 7 are possible");
   }
   target.coding = LabelCoding::regions;
   for (const LabelName& label : dataset.labels) target.code[static_cast<size_t>(label.value)] = 0;

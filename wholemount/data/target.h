@@ -18,7 +18,8 @@ struct TargetRegion {
 };
 
 /// What is to be learned from a data set's label maps, as a u8 target a voxel: bit r for region r
-/// (regions may overlap, at most 8), or the class index.
+/// (regions may overlap, at most 7), or the class index (at most 255 classes); kIgnoreTarget
+/// (tensor/target.h) for voxels of the data set's ignored label.
 struct TargetDefinition {
   LabelCoding coding = LabelCoding::classes;
   /// The regions in bit order, or the classes in index order (rising label value).
@@ -41,7 +42,8 @@ struct TargetDefinition {
 ///   data set, recognised by their names, so that both numberings work (MSD: edema 1, non-enhancing
 ///   2, enhancing 3; BraTS: necrotic 1, edema 2, enhancing 4); "tumor" is accepted;
 /// - "foreground": every label but 0;
-/// - a label's own name;
+/// - a region's or label's own name; case, blanks and hyphens do not matter, so that "whole-tumour"
+///   also finds the region "Whole Tumor" that a data set defines itself;
 /// - label values joined by "+", as "1+2".
 /// Throws ConfigError naming the nearest known name.
 [[nodiscard]] TargetDefinition make_target(const Dataset& dataset,

@@ -81,7 +81,7 @@ TEST(Target, wrong_names_are_configuration_errors) {
   WM_EXPECT_ERROR(make_target(dataset, {"1+7"}), ConfigError, "no label 7");
   WM_EXPECT_ERROR(make_target(dataset, {}), ConfigError, "empty");
   WM_EXPECT_ERROR(make_target(msd_brain(), {"whole-tumuor"}), ConfigError, "whole-tumour");
-  WM_EXPECT_ERROR(make_target(dataset, std::vector<std::string>(9, "1")), ConfigError, "at most 8");
+  WM_EXPECT_ERROR(make_target(dataset, std::vector<std::string>(8, "1")), ConfigError, "at most 7");
   WM_EXPECT_ERROR(make_target(with_labels({{0, "background"}}), {"labels"}), ConfigError,
                   "at least two");
 }

@@ -1,0 +1,33 @@
+#pragma once
+
+// Private to this folder: what the readers of layouts share.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "wholemount/data/dataset.h"
+
+namespace wholemount {
+
+/// True for files that archivers leave beside the real ones ("._name").
+[[nodiscard]] bool archiver_leftover(const std::string& file);
+
+/// The file's name without folder and .nii or .nii.gz.
+[[nodiscard]] std::string case_id(const std::string& file);
+
+/// `folder`/`file` if it is a regular file; FileError naming `description`, which names it,
+/// otherwise.
+[[nodiscard]] std::string existing_file(const std::string& folder, const std::string& file,
+                                        const std::string& description);
+
+/// Names of the entries of a folder, sorted, leftovers skipped; empty when there is no folder.
+[[nodiscard]] std::vector<std::string> sorted_entries(const std::string& folder);
+
+/// Sorts by value. Throws FileError: a value outside 0 to 255, or named twice.
+void sort_labels(std::vector<LabelName>* labels, const std::string& path);
+
+/// The label values that occur in a label map, rising. Reads all of it.
+[[nodiscard]] std::vector<int64_t> label_values_in(const std::string& path);
+
+}  // namespace wholemount
