@@ -27,6 +27,7 @@ InfoReport describe(const std::string& path) {
     return is_run_folder(path) ? describe_run(path) : describe_dataset(path);
   }
   if (path.ends_with(".safetensors")) return describe_model(path);
+  if (path.ends_with(".csv")) return describe_dataset(path);
   return describe_scan(path);
 }
 

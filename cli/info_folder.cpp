@@ -141,12 +141,21 @@ InfoReport describe_dataset(const std::string& path) {
     json["labels"][std::to_string(label.value)] = label.name;
     labels.push_back(std::to_string(label.value) + " " + label.name);
   }
+  if (dataset.ignored_label) json["ignored_label"] = *dataset.ignored_label;
+  json["regions"] = Json::object();
+  for (const NamedRegion& region : dataset.regions) json["regions"][region.name] = region.values;
   report.rows.emplace_back("name", dataset.name);
   report.rows.emplace_back("layout", layout_name(dataset.layout));
   report.rows.emplace_back("cases", std::to_string(dataset.cases.size()) + " with labels, " +
                                         std::to_string(dataset.unlabelled.size()) + " without");
   report.rows.emplace_back("channels", joined(dataset.channel_names));
   report.rows.emplace_back("labels", joined(labels));
+  for (const NamedRegion& region : dataset.regions) {
+    report.rows.emplace_back("region", region.name + " " + format_list(region.values));
+  }
+  if (dataset.ignored_label) {
+    report.rows.emplace_back("ignored", "label " + std::to_string(*dataset.ignored_label));
+  }
   add_shapes(read_case_headers(dataset), report);
   return report;
 }
