@@ -15,6 +15,16 @@ float uniform(CounterRng* rng, float low, float high) { return mix(low, high, rn
 // Hull of the whole brain on the midline plane and to both sides: z of the cerebral base.
 constexpr float kBaseZ = -20.0F;
 
+// Largest displacement of the outline.
+constexpr float kOutlineMm = 6.0F;
+
+// No sulcus goes deeper than this.
+constexpr float kDeepestSulcusMm = 40.0F;
+
+// Wavelengths of the folds.
+constexpr float kFoldMm = 17.0F;
+constexpr float kFineFoldMm = 10.0F;
+
 }  // namespace
 
 BrainAnatomy::BrainAnatomy(uint64_t seed, uint64_t case_index, float blur_mm)
@@ -22,8 +32,8 @@ BrainAnatomy::BrainAnatomy(uint64_t seed, uint64_t case_index, float blur_mm)
       outline_(seed, case_index, "phantom:outline", 42.0F),
       wander_(seed, case_index, "phantom:midline", 40.0F),
       fold_warp_(seed, case_index, "phantom:fold-warp", 26.0F),
-      fold_(seed, case_index, "phantom:fold", 22.0F),
-      fine_fold_(seed, case_index, "phantom:fine-fold", 13.0F),
+      fold_(seed, case_index, "phantom:fold", kFoldMm),
+      fine_fold_(seed, case_index, "phantom:fine-fold", kFineFoldMm),
       fold_depth_(seed, case_index, "phantom:fold-depth", 24.0F),
       ventricle_(seed, case_index, "phantom:ventricle", 22.0F) {
   CounterRng rng(seed, 0, case_index, "phantom:anatomy");
@@ -56,23 +66,28 @@ Vec3 BrainAnatomy::to_standard(Vec3 p) const {
 
 BrainAnatomy::Parts BrainAnatomy::parts(Vec3 p) const {
   const float side = std::fabs(p.x);
-  const float bumps = 6.0F * outline_.at(p);
   // The frontal end is narrower than the occipital one, and the vertex is a little flat.
-  const float narrow = 1.0F + front_taper_ * std::fmax(0.0F, p.y / 86.0F) -
-                       0.05F * std::fmin(0.0F, p.y / 86.0F);
-  const Vec3 q{side * narrow, p.y, p.z - 2.0F};
-  float cerebrum = ellipsoid_distance(q, {67.0F, 87.0F, 63.0F});
+  const float forward = p.y / 86.0F;
+  const float narrow = 1.0F + (forward > 0 ? front_taper_ : 0.06F) * forward * forward;
+  // One ellipsoid a hemisphere, so that both ends are blunt with a notch at the midline.
+  const Vec3 q{side * narrow - 13.0F, p.y, p.z - 2.0F};
+  float cerebrum = ellipsoid_distance(q, {53.0F, 86.0F, 62.0F});
   const float base = kBaseZ - 0.05F * p.y - p.z;
   cerebrum = -smooth_min(-cerebrum, -base, 14.0F);
   const float temporal =
       ellipsoid_distance({side - 41.0F, p.y - 4.0F, p.z + 24.0F}, {22.0F, 43.0F, 21.0F});
-  cerebrum = smooth_min(cerebrum, temporal, 8.0F) + bumps;
-  const float cerebellum = ellipsoid_distance({side - 21.0F, p.y + 50.0F, p.z + 40.0F},
-                                              {31.0F, 28.0F, 21.0F}) +
-                           0.4F * bumps;
+  cerebrum = smooth_min(cerebrum, temporal, 8.0F);
+  float cerebellum =
+      ellipsoid_distance({side - 21.0F, p.y + 52.0F, p.z + 36.0F}, {32.0F, 29.0F, 23.0F});
   const float pons = ellipsoid_distance({p.x, p.y + 18.0F, p.z + 36.0F}, {17.0F, 14.0F, 17.0F});
-  const float stem = smooth_min(
-      pons, capsule_distance(p, {0, -16, -18}, {0, -30, -72}, 13.0F, 8.5F), 6.0F);
+  const float stem =
+      smooth_min(pons, capsule_distance(p, {0, -16, -18}, {0, -30, -72}, 13.0F, 8.5F), 6.0F);
+  // Far outside the noise decides nothing; most voxels of a scan lie there.
+  if (std::min(cerebrum, std::min(cerebellum, stem)) < kOutlineMm + 6.0F) {
+    const float bumps = kOutlineMm * outline_.at(p);
+    cerebrum += bumps;
+    cerebellum += 0.4F * bumps;
+  }
   const float hull = smooth_min(smooth_min(cerebrum, cerebellum, 5.0F), stem, 6.0F);
   return {cerebrum, cerebellum, stem, hull};
 }
@@ -81,41 +96,43 @@ float BrainAnatomy::fissure_distance(Vec3 p, float depth) const {
   const float side = std::fabs(p.x);
   // Midline: down to the corpus callosum, which a central ellipsoid keeps whole.
   const float bend = 5.0F * wander_.at({0.0F, p.y, p.z});
-  const float callosum =
-      ellipsoid_distance({p.x, p.y - 2.0F, p.z + 2.0F}, {40.0F, 44.0F, 27.0F});
-  const float below = std::fmax(0.0F, -callosum);
+  const float callosum = ellipsoid_distance({p.x, p.y - 2.0F, p.z + 2.0F}, {40.0F, 44.0F, 27.0F});
+  const float below = std::max(0.0F, -callosum);
   const float midline = std::sqrt((p.x - bend) * (p.x - bend) + below * below);
   // Sylvian: between frontal and temporal lobe, rising to the back.
+  const float in =
+      std::max(0.0F, 33.0F - side) + std::max(0.0F, -26.0F - p.y) + std::max(0.0F, depth - 30.0F);
+  if (in > 12.0F) return midline;
   const float sheet = p.z + 7.0F + 0.32F * p.y + 9.0F * wander_.at(p);
-  const float in = std::fmax(0.0F, 33.0F - side) + std::fmax(0.0F, -26.0F - p.y) +
-                   std::fmax(0.0F, depth - 30.0F);
   const float sylvian = std::sqrt(sheet * sheet * 0.9F + in * in) - 0.6F;
-  return std::fmin(midline, sylvian);
+  return std::min(midline, sylvian);
 }
 
 float BrainAnatomy::sulcus_distance(Vec3 p, float depth) const {
   // Noise on the ray's exit point makes sheets that run inwards; the warp depends on the point
   // itself, so the sheets bend as they go down.
   const Vec3 semi{64.0F, 84.0F, 60.0F};
-  const float radius =
-      std::sqrt(p.x * p.x / (semi.x * semi.x) + p.y * p.y / (semi.y * semi.y) +
-                p.z * p.z / (semi.z * semi.z));
+  const float radius = std::sqrt(p.x * p.x / (semi.x * semi.x) + p.y * p.y / (semi.y * semi.y) +
+                                 p.z * p.z / (semi.z * semi.z));
+  // Where rays crowd together, under the base, there are no folds.
+  const float crowded = 40.0F * std::max(0.0F, 0.55F - radius);
+  if (depth + crowded > kDeepestSulcusMm) return kDeepestSulcusMm;
   const Vec3 warp = fold_warp_.vector(p);
-  const Vec3 surface = p * (1.0F / std::fmax(radius, 0.25F));
+  const Vec3 surface = p * (1.0F / std::max(radius, 0.25F));
   // Each hemisphere has folds of its own.
   const Vec3 q = surface + warp * 13.0F + Vec3{p.x > 0 ? 300.0F : 0.0F, 0.0F, 0.0F};
   // |n| / |grad n| is the distance to the sheet; the typical slope of gradient noise stands for
   // the slope here, so sheets widen where the noise is flat. Rays converge inwards by `radius`.
-  const float shrink = std::fmin(1.0F, std::fmax(0.5F, radius));
-  const float coarse = std::fabs(fold_.at(q)) * 22.0F * 0.75F * shrink;
-  const float fine = std::fabs(fine_fold_.at(q)) * 13.0F * 0.75F * shrink;
+  const float shrink = std::min(1.0F, std::max(0.5F, radius));
+  const float coarse = std::fabs(fold_.at(q)) * kFoldMm * 0.75F * shrink;
+  const float fine = std::fabs(fine_fold_.at(q)) * kFineFoldMm * 0.75F * shrink;
   const float vary = fold_depth_.at(p);
-  const float coarse_depth = 17.0F + 12.0F * vary;
-  const float fine_depth = 9.0F - 10.0F * vary;
-  const float below_coarse = std::fmax(0.0F, depth - coarse_depth);
-  const float below_fine = std::fmax(0.0F, depth - fine_depth);
-  return std::fmin(std::sqrt(coarse * coarse + below_coarse * below_coarse),
-                   std::sqrt(fine * fine + below_fine * below_fine) + 0.25F);
+  const float coarse_depth = 19.0F + 14.0F * vary;
+  const float fine_depth = 8.0F - 10.0F * vary;
+  const float below_coarse = std::max(0.0F, depth + crowded - coarse_depth);
+  const float below_fine = std::max(0.0F, depth + crowded - fine_depth);
+  return std::min(std::sqrt(coarse * coarse + below_coarse * below_coarse),
+                  std::sqrt(fine * fine + below_fine * below_fine) + 0.25F);
 }
 
 float BrainAnatomy::lateral_ventricle_distance(Vec3 p) const {
@@ -133,19 +150,20 @@ float BrainAnatomy::lateral_ventricle_distance(Vec3 p) const {
   for (size_t i = 0; i + 1 < kPath.size(); ++i) {
     const auto& a = kPath[i];
     const auto& b = kPath[i + 1];
-    distance = std::fmin(distance, capsule_distance(q, {a[0], a[1], a[2]}, {b[0], b[1], b[2]},
-                                                    a[3] * size, b[3] * size));
+    distance = std::min(distance, capsule_distance(q, {a[0], a[1], a[2]}, {b[0], b[1], b[2]},
+                                                   a[3] * size, b[3] * size));
   }
-  distance = std::fmin(distance, capsule_distance(q, {23, -40, 3}, {22, -60, 2}, 4.6F * size,
-                                                  1.2F * size));
+  distance =
+      std::min(distance, capsule_distance(q, {23, -40, 3}, {22, -60, 2}, 4.6F * size, 1.2F * size));
+  if (distance < 25.0F) distance += 1.8F * ventricle_.at(p);
   const float septum = 1.4F - q.x;
-  return std::fmax(distance + 1.8F * ventricle_.at(p), septum);
+  return std::max(distance, septum);
 }
 
 float BrainAnatomy::inner_ventricle_distance(Vec3 p) const {
   const float size = 0.5F * (left_ventricle_ + right_ventricle_);
-  const float third = ellipsoid_distance({p.x, p.y + 4.0F, p.z + 1.0F},
-                                         {1.6F * size + 0.6F, 14.0F, 9.0F});
+  const float third =
+      ellipsoid_distance({p.x, p.y + 4.0F, p.z + 1.0F}, {1.6F * size + 0.6F, 14.0F, 9.0F});
   const float fourth =
       ellipsoid_distance({p.x, p.y + 36.0F, p.z + 38.0F}, {6.5F * size, 5.0F, 9.0F});
   const float aqueduct = capsule_distance(p, {0, -16, -4}, {0, -34, -32}, 1.0F, 1.2F);
@@ -153,8 +171,9 @@ float BrainAnatomy::inner_ventricle_distance(Vec3 p) const {
   const float cistern = ellipsoid_distance({p.x, p.y - 2.0F, p.z + 24.0F}, {15.0F, 7.0F, 6.0F});
   const float quadrigeminal =
       ellipsoid_distance({p.x, p.y + 33.0F, p.z + 10.0F}, {12.0F, 4.0F, 6.0F});
-  return std::fmin(std::fmin(third, std::fmin(fourth, aqueduct)),
-                   std::fmin(cistern, quadrigeminal) + 2.5F * std::fabs(wander_.at(p)));
+  float cisterns = std::min(cistern, quadrigeminal);
+  if (cisterns < 5.0F) cisterns += 2.5F * std::fabs(wander_.at(p));
+  return std::min(std::min(third, std::min(fourth, aqueduct)), cisterns);
 }
 
 float BrainAnatomy::deep_grey_distance(Vec3 p) const {
@@ -162,12 +181,12 @@ float BrainAnatomy::deep_grey_distance(Vec3 p) const {
   const float thalamus =
       ellipsoid_distance({side - 10.5F, p.y + 9.0F, p.z - 3.0F}, {7.5F, 12.5F, 8.0F});
   const float putamen =
-      ellipsoid_distance({side - 26.0F - 0.12F * p.y, p.y - 7.0F, p.z - 1.0F},
-                         {5.2F, 16.0F, 9.5F});
-  const float caudate = std::fmin(
-      ellipsoid_distance({side - 14.5F, p.y - 22.0F, p.z - 7.0F}, {4.6F, 8.5F, 7.5F}),
-      capsule_distance({side, p.y, p.z}, {15, 16, 14}, {20, -22, 20}, 3.4F, 1.8F));
-  return std::fmin(thalamus, std::fmin(putamen, caudate)) + 1.5F * ventricle_.at(p * 1.7F);
+      ellipsoid_distance({side - 26.0F - 0.12F * p.y, p.y - 7.0F, p.z - 1.0F}, {5.2F, 16.0F, 9.5F});
+  const float caudate =
+      std::min(ellipsoid_distance({side - 14.5F, p.y - 22.0F, p.z - 7.0F}, {4.6F, 8.5F, 7.5F}),
+               capsule_distance({side, p.y, p.z}, {15, 16, 14}, {20, -22, 20}, 3.4F, 1.8F));
+  const float nearest = std::min(thalamus, std::min(putamen, caudate));
+  return nearest < 8.0F ? nearest + 1.5F * ventricle_.at(p * 1.7F) : nearest;
 }
 
 Tissue BrainAnatomy::cerebellum_tissue(Vec3 p, const Parts& parts) const {
@@ -177,11 +196,11 @@ Tissue BrainAnatomy::cerebellum_tissue(Vec3 p, const Parts& parts) const {
   const float leaf =
       std::sin((p.z + 0.35F * p.y) * 1.15F + 5.0F * wander_.at(p * 1.6F) + 0.04F * p.x);
   const float core = smooth_step(9.0F, 14.0F, depth + 2.5F * leaf);
-  const float sharp = std::fmin(1.0F, 2.0F / (1.0F + blur_mm_));
+  const float sharp = std::min(1.0F, 2.0F / (1.0F + blur_mm_));
   const float cleft = smooth_step(0.80F, 1.0F, leaf) * (1.0F - smooth_step(3.0F, 9.0F, depth));
   const float rim = 1.0F - smooth_step(0.0F, 1.0F + blur_mm_, depth - 0.6F);
-  tissue.csf = std::fmax(sharp * 0.75F * cleft, 0.8F * rim);
-  tissue.white = (1.0F - tissue.csf) * std::fmax(core, 0.35F * smooth_step(0.1F, 0.9F, -leaf));
+  tissue.csf = std::max(sharp * 0.75F * cleft, 0.8F * rim);
+  tissue.white = (1.0F - tissue.csf) * std::max(core, 0.35F * smooth_step(0.1F, 0.9F, -leaf));
   tissue.grey = 1.0F - tissue.csf - tissue.white;
   tissue.sulcus = tissue.csf;
   return tissue;
@@ -192,6 +211,7 @@ Tissue BrainAnatomy::at(Vec3 point) const {
   outside.hull_depth_mm = -1.0F;
   if (dot(point, point) > kRadiusMm * kRadiusMm) return outside;
   const Vec3 p = to_standard(point);
+  if (std::fabs(p.x) > 80.0F || std::fabs(p.y) > 98.0F || p.z > 76.0F) return outside;
   const Parts part = parts(p);
   outside.hull_depth_mm = -part.hull;
   if (part.hull > 0) return outside;
@@ -214,27 +234,27 @@ Tissue BrainAnatomy::at(Vec3 point) const {
     const float fissure = fissure_distance(p, depth);
     const float fold = sulcus_distance(p, depth);
     const float outer = depth - 0.4F - 0.8F * age_;
-    const float bath = std::fmin(outer, std::fmin(fissure, fold) - sulcus_width_mm_);
+    const float bath = std::min(outer, std::min(fissure, fold) - sulcus_width_mm_);
     const float half = 0.5F * blur + 0.25F;
     tissue.csf = 1.0F - smooth_step(-half, half, bath);
     // A sheet thinner than a voxel fills only part of it.
-    tissue.csf *= std::fmin(1.0F, (sulcus_width_mm_ + 0.9F) / (0.6F * blur + 0.7F));
+    tissue.csf *= std::min(1.0F, (sulcus_width_mm_ + 0.9F) / (0.6F * blur + 0.7F));
     tissue.sulcus = tissue.csf;
     float white = smooth_step(cortex_mm_ - half - 0.3F, cortex_mm_ + half + 0.3F, bath);
-    white = std::fmin(white, smooth_step(-half, half, deep_grey_distance(p)));
+    white = std::min(white, smooth_step(-half, half, deep_grey_distance(p)));
     tissue.white = (1.0F - tissue.csf) * white;
     tissue.grey = 1.0F - tissue.csf - tissue.white;
   }
   // Clefts between the parts (tentorium, around the stem).
-  const float second =
-      is_cerebellum ? std::fmin(part.cerebrum, part.brainstem + 9.0F)
-                    : std::fmin(part.cerebellum + (is_stem ? 9.0F : 0.0F),
-                                is_stem ? part.cerebrum + 6.0F : part.brainstem + 6.0F);
+  const float second = is_cerebellum
+                           ? std::min(part.cerebrum, part.brainstem + 9.0F)
+                           : std::min(part.cerebellum + (is_stem ? 9.0F : 0.0F),
+                                      is_stem ? part.cerebrum + 6.0F : part.brainstem + 6.0F);
   const float first = is_cerebellum ? part.cerebellum : (is_stem ? part.brainstem : part.cerebrum);
   const float cleft = 0.7F * (second - first);
-  const float cavity = std::fmin(std::fmin(lateral, inner_ventricle_distance(p)), cleft - 0.7F);
+  const float cavity = std::min(std::min(lateral, inner_ventricle_distance(p)), cleft - 0.7F);
   const float half = 0.5F * blur + 0.2F;
-  const float fluid = std::fmax(tissue.csf, 1.0F - smooth_step(-half, half, cavity));
+  const float fluid = std::max(tissue.csf, 1.0F - smooth_step(-half, half, cavity));
   const float solid = tissue.csf < 0.999F ? (1.0F - fluid) / (1.0F - tissue.csf) : 0.0F;
   tissue.grey *= solid;
   tissue.white *= solid;

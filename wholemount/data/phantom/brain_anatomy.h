@@ -13,9 +13,9 @@ struct Tissue {
   float csf = 0;        ///< fractions; csf + grey + white = 1 inside
   float grey = 0;
   float white = 0;
-  float hull_depth_mm = 0;       ///< below the smooth outer surface; negative outside
+  float hull_depth_mm = 0;          ///< below the smooth outer surface; negative outside
   float ventricle_distance_mm = 0;  ///< to the lateral ventricles; negative inside
-  float sulcus = 0;              ///< CSF of fissures and sulci alone, where cortical veins run
+  float sulcus = 0;                 ///< CSF of fissures and sulci alone, where cortical veins run
 };
 
 /// The healthy anatomy of one case as a function of space: cerebrum of two hemispheres with
@@ -40,7 +40,7 @@ class BrainAnatomy {
 
  private:
   struct Parts {
-    float cerebrum;    ///< distances, negative inside
+    float cerebrum;  ///< distances, negative inside
     float cerebellum;
     float brainstem;
     float hull;
@@ -65,7 +65,7 @@ class BrainAnatomy {
   float sulcus_width_mm_ = 1;
   float cortex_mm_ = 3;
   NoiseField outline_;
-  NoiseField wander_;     ///< bends the midline
+  NoiseField wander_;  ///< bends the midline
   NoiseField fold_warp_;
   NoiseField fold_;
   NoiseField fine_fold_;

@@ -23,8 +23,8 @@ void create_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
-    throw OutputError(folder.string(), "cannot create the folder (" + error.message() +
-                                           "); choose another place");
+    throw OutputError(folder.string(),
+                      "cannot create the folder (" + error.message() + "); choose another place");
   }
 }
 
@@ -38,8 +38,8 @@ void render_in_order(const Extent3& extent, ThreadPool* pool, std::vector<Voxel>
   for (int64_t first = 0; first < extent.d; first += group) {
     const int64_t count = std::min(group, extent.d - first);
     pool->run(count, [&](int64_t task, int) {
-      render(first + task, std::span<Voxel>(planes->data() + task * plane,
-                                            static_cast<size_t>(plane)));
+      render(first + task,
+             std::span<Voxel>(planes->data() + task * plane, static_cast<size_t>(plane)));
     });
     take(first, count, std::span<const Voxel>(planes->data(), static_cast<size_t>(count * plane)));
   }
@@ -90,10 +90,8 @@ std::string dataset_json(const BrainDatasetSpec& spec) {
   json["release"] = "1.0";
   json["tensorImageSize"] = "4D";
   json["modality"] = {{"0", "FLAIR"}, {"1", "T1w"}, {"2", "t1gd"}, {"3", "T2w"}};
-  json["labels"] = {{"0", "background"},
-                    {"1", "edema"},
-                    {"2", "non-enhancing tumor"},
-                    {"3", "enhancing tumour"}};
+  json["labels"] = {
+      {"0", "background"}, {"1", "edema"}, {"2", "non-enhancing tumor"}, {"3", "enhancing tumour"}};
   json["numTraining"] = spec.num_training;
   json["numTest"] = spec.num_test;
   json["training"] = nlohmann::ordered_json::array();

@@ -12,20 +12,20 @@ namespace wholemount {
 
 /// What `synth brain` makes.
 struct BrainDatasetSpec {
-  std::string root;         ///< folder to create or fill; existing cases are overwritten
-  int64_t num_training = 0; ///< labelled cases, at least 1
-  int64_t num_test = 0;     ///< further cases without labels, in imagesTs
-  Extent3 extent;           ///< d, h, w of every case
+  std::string root;          ///< folder to create or fill; existing cases are overwritten
+  int64_t num_training = 0;  ///< labelled cases, at least 1
+  int64_t num_test = 0;      ///< further cases without labels, in imagesTs
+  Extent3 extent;            ///< d, h, w of every case
   uint64_t seed = 0;
 };
 
 /// One case as written.
 struct BrainCaseSummary {
-  std::string name;               ///< "BRATS_001"
-  std::string image;              ///< path
-  std::string label;              ///< path; empty for a test case
-  int64_t label_voxels[4] = {};   ///< voxels with each label; 0 for a test case
-  double spacing_mm[3] = {};      ///< d, h, w
+  std::string name;              ///< "BRATS_001"
+  std::string image;             ///< path
+  std::string label;             ///< path; empty for a test case
+  int64_t label_voxels[4] = {};  ///< voxels with each label; 0 for a test case
+  double spacing_mm[3] = {};     ///< d, h, w
 };
 
 /// Writes phantoms in the layout of the Medical Segmentation Decathlon's Task01_BrainTumour:

@@ -20,8 +20,8 @@ constexpr std::array<const char*, 4> kContrastPurposes = {
     "phantom:contrast-t2w"};
 constexpr std::array<const char*, 4> kBiasPurposes = {"phantom:bias-flair", "phantom:bias-t1w",
                                                       "phantom:bias-t1gd", "phantom:bias-t2w"};
-constexpr std::array<const char*, 4> kNoisePurposes = {
-    "phantom:noise-flair", "phantom:noise-t1w", "phantom:noise-t1gd", "phantom:noise-t2w"};
+constexpr std::array<const char*, 4> kNoisePurposes = {"phantom:noise-flair", "phantom:noise-t1w",
+                                                       "phantom:noise-t1gd", "phantom:noise-t2w"};
 constexpr float kBiasWavelengthMm = 120.0F;
 
 constexpr float kPlaneFieldMm = 155.0F;   // top to bottom
@@ -32,21 +32,21 @@ VolumeHeader make_header(const Extent3& extent) {
   const auto bad = [](int64_t side) { return side < BrainPhantom::kSmallestSide || side > 4096; };
   if (bad(extent.d) || bad(extent.h) || bad(extent.w)) {
     throw ShapeError("phantom of " + to_string(extent) + ": wanted sides of " +
-                     std::to_string(BrainPhantom::kSmallestSide) + " to 4096 voxels, as in 48x64x64");
+                     std::to_string(BrainPhantom::kSmallestSide) +
+                     " to 4096 voxels, as in 48x64x64");
   }
   const double slice = static_cast<double>(kPlaneFieldMm) / static_cast<double>(extent.d);
-  const double in_plane = std::max({static_cast<double>(kLengthFieldMm) / static_cast<double>(extent.h),
-                                    static_cast<double>(kWidthFieldMm) / static_cast<double>(extent.w),
-                                    std::min(slice, 1.0)});
+  const double in_plane = std::max(
+      {static_cast<double>(kLengthFieldMm) / static_cast<double>(extent.h),
+       static_cast<double>(kWidthFieldMm) / static_cast<double>(extent.w), std::min(slice, 1.0)});
   NiftiGeometryFields fields;
   fields.sform_code = 1;
   fields.pixdim = {in_plane, in_plane, slice};
   // float32 is what the file holds; the header in memory says the same.
   for (double& size : fields.pixdim) size = static_cast<float>(size);
   const double back = static_cast<float>(fields.pixdim[1] * static_cast<double>(extent.h - 1));
-  fields.srow = {{{-fields.pixdim[0], 0, 0, 0},
-                  {0, -fields.pixdim[1], 0, back},
-                  {0, 0, fields.pixdim[2], 0}}};
+  fields.srow = {
+      {{-fields.pixdim[0], 0, 0, 0}, {0, -fields.pixdim[1], 0, back}, {0, 0, fields.pixdim[2], 0}}};
   VolumeHeader header;
   header.extent = extent;
   header.channels = BrainPhantom::kChannels;
@@ -78,7 +78,7 @@ BrainPhantom::Contrast BrainPhantom::draw_contrast(uint64_t seed, uint64_t case_
   // Relative signal of tissues, white matter in T1w = 1; after real glioma scans.
   //                 csf    grey   white  oedema non-e. enh.   lesion vessel remnant
   constexpr std::array<std::array<float, 9>, 4> kMeans = {{
-      {0.25F, 0.80F, 0.64F, 1.10F, 0.78F, 0.98F, 1.16F, 0.45F, 1.30F},
+      {0.25F, 0.82F, 0.64F, 1.10F, 0.78F, 0.96F, 1.24F, 0.45F, 1.30F},
       {0.36F, 0.72F, 0.95F, 0.72F, 0.55F, 0.75F, 0.80F, 0.60F, 1.10F},
       {0.34F, 0.70F, 0.92F, 0.70F, 0.50F, 1.45F, 0.78F, 1.60F, 1.40F},
       {1.55F, 0.74F, 0.54F, 1.06F, 1.22F, 0.95F, 0.92F, 0.30F, 1.00F},
@@ -88,10 +88,11 @@ BrainPhantom::Contrast BrainPhantom::draw_contrast(uint64_t seed, uint64_t case_
   std::array<float, 9> mean = kMeans[static_cast<size_t>(channel)];
   for (size_t i = 0; i < 3; ++i) mean[i] *= vary(0.94F, 1.06F);
   // How much the tumour stands out of white matter.
-  const float standing = vary(0.72F, 1.25F);
-  for (size_t i = 3; i < 6; ++i) mean[i] = mean[2] + (mean[i] - mean[2]) * standing * vary(0.9F, 1.1F);
+  const float standing = channel == 0 ? vary(0.92F, 1.25F) : vary(0.72F, 1.25F);
+  for (size_t i = 3; i < 6; ++i)
+    mean[i] = mean[2] + (mean[i] - mean[2]) * standing * vary(0.9F, 1.1F);
   // Necrosis may be suppressed in FLAIR like CSF, or shine like oedema.
-  if (channel == 0) mean[4] = mix(0.42F, 1.05F, rng.next_float());
+  if (channel == 0) mean[4] = mix(0.40F, 0.90F, rng.next_float());
   for (size_t i = 6; i < 9; ++i) mean[i] *= vary(0.85F, 1.15F);
   Contrast contrast{};
   contrast.csf = mean[0], contrast.grey = mean[1], contrast.white = mean[2];
@@ -100,8 +101,8 @@ BrainPhantom::Contrast BrainPhantom::draw_contrast(uint64_t seed, uint64_t case_
   contrast.tumour_texture = vary(0.15F, 0.45F);
   contrast.gain = 300.0F * std::exp(vary(0.0F, 1.3F));
   contrast.noise = vary(0.018F, 0.045F);
-  contrast.bias = vary(0.5F, 1.1F);
-  contrast.bias_rim = vary(0.0F, 0.22F);
+  contrast.bias = vary(0.35F, 0.9F);
+  contrast.bias_rim = vary(0.04F, 0.26F);
   return contrast;
 }
 
@@ -164,7 +165,7 @@ float BrainPhantom::signal(int64_t channel, const Look& here, Vec3 p) const {
   const float rim = dot(p, p) * (1.0F / (80.0F * 80.0F)) - 0.5F;
   const float bias =
       std::exp(contrast.bias * bias_[static_cast<size_t>(channel)].at(p) + contrast.bias_rim * rim);
-  return std::fmax(0.02F, value) * bias;
+  return std::max(0.02F, value) * bias;
 }
 
 void BrainPhantom::render_plane(int64_t channel, int64_t d, std::span<int16_t> values) const {
@@ -191,7 +192,7 @@ void BrainPhantom::render_plane(int64_t channel, int64_t d, std::span<int16_t> v
       const float real = clean + radius * std::cos(angle);
       const float imaginary = radius * std::sin(angle);
       const float magnitude = contrast.gain * std::sqrt(real * real + imaginary * imaginary);
-      value = static_cast<int16_t>(std::lround(std::fmin(32767.0F, std::fmax(1.0F, magnitude))));
+      value = static_cast<int16_t>(std::lround(std::min(32767.0F, std::max(1.0F, magnitude))));
     }
   }
 }

@@ -50,8 +50,8 @@ class BrainPhantom {
     float tumour_texture;
     float gain;
     float noise;
-    float bias;        ///< amplitude
-    float bias_rim;    ///< gain of the coil near the surface
+    float bias;      ///< amplitude
+    float bias_rim;  ///< gain of the coil near the surface
   };
   [[nodiscard]] phantom::Vec3 position(int64_t d, int64_t h, int64_t w) const;
   [[nodiscard]] Look look(phantom::Vec3 p) const;

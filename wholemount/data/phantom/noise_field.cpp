@@ -1,6 +1,6 @@
 #include "wholemount/data/phantom/noise_field.h"
 
-#include <cmath>
+#include <array>
 
 #include "wholemount/base/rng.h"
 
@@ -20,12 +20,34 @@ uint32_t hash(uint32_t x, uint32_t y, uint32_t z, uint32_t key) {
   return h ^ (h >> 16);
 }
 
-// Dot product with one of the twelve edge midpoints of a cube (four of them counted twice).
+// The twelve edge midpoints of a cube, four of them twice. A table, because branches on a hash
+// cannot be predicted.
+constexpr std::array<std::array<float, 3>, 16> kGradients = {{{1, 1, 0},
+                                                              {-1, 1, 0},
+                                                              {1, -1, 0},
+                                                              {-1, -1, 0},
+                                                              {1, 0, 1},
+                                                              {-1, 0, 1},
+                                                              {1, 0, -1},
+                                                              {-1, 0, -1},
+                                                              {0, 1, 1},
+                                                              {0, -1, 1},
+                                                              {0, 1, -1},
+                                                              {0, -1, -1},
+                                                              {1, 1, 0},
+                                                              {0, -1, 1},
+                                                              {-1, 1, 0},
+                                                              {0, -1, -1}}};
+
 float corner(uint32_t h, float x, float y, float z) {
-  const uint32_t kind = h & 15U;
-  const float u = kind < 8 ? x : y;
-  const float v = kind < 4 ? y : (kind == 12 || kind == 14 ? x : z);
-  return ((kind & 1U) != 0 ? -u : u) + ((kind & 2U) != 0 ? -v : v);
+  const auto& gradient = kGradients[h & 15U];
+  return gradient[0] * x + gradient[1] * y + gradient[2] * z;
+}
+
+// Truncation and a correction: without SSE4.1 std::floor is a call.
+int32_t floor_index(float value) {
+  const auto truncated = static_cast<int32_t>(value);
+  return truncated - (value < static_cast<float>(truncated) ? 1 : 0);
 }
 
 float fade(float t) { return t * t * t * (t * (t * 6.0F - 15.0F) + 10.0F); }
@@ -40,15 +62,15 @@ NoiseField::NoiseField(uint64_t seed, uint64_t case_index, std::string_view purp
 }
 
 float NoiseField::octave(Vec3 p, uint32_t key) {
-  const float floor_x = std::floor(p.x);
-  const float floor_y = std::floor(p.y);
-  const float floor_z = std::floor(p.z);
-  const float x = p.x - floor_x;
-  const float y = p.y - floor_y;
-  const float z = p.z - floor_z;
-  const auto ix = static_cast<uint32_t>(static_cast<int32_t>(floor_x));
-  const auto iy = static_cast<uint32_t>(static_cast<int32_t>(floor_y));
-  const auto iz = static_cast<uint32_t>(static_cast<int32_t>(floor_z));
+  const int32_t floor_x = floor_index(p.x);
+  const int32_t floor_y = floor_index(p.y);
+  const int32_t floor_z = floor_index(p.z);
+  const float x = p.x - static_cast<float>(floor_x);
+  const float y = p.y - static_cast<float>(floor_y);
+  const float z = p.z - static_cast<float>(floor_z);
+  const auto ix = static_cast<uint32_t>(floor_x);
+  const auto iy = static_cast<uint32_t>(floor_y);
+  const auto iz = static_cast<uint32_t>(floor_z);
   const float u = fade(x);
   const float v = fade(y);
   const float w = fade(z);

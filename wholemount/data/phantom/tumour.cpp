@@ -46,11 +46,11 @@ Tumour::Tumour(uint64_t seed, uint64_t case_index, const BrainAnatomy& anatomy, 
   for (int i = 0; i <= satellites; ++i) {
     Focus focus;
     // Volumes from about 15 to 200 ml: uniform in the radius's logarithm.
-    focus.radius_mm = i == 0 ? 17.0F * std::exp(rng.next_float() * std::log(37.0F / 17.0F))
+    focus.radius_mm = i == 0 ? 18.0F * std::exp(rng.next_float() * std::log(37.0F / 18.0F))
                              : uniform(&rng, 8.0F, 14.0F);
     focus.centre = draw_seat(&rng, anatomy);
     focus.core = uniform(&rng, 0.48F, 0.74F);
-    focus.rim_mm = std::fmax(0.13F * focus.radius_mm, 0.8F * blur_mm) * uniform(&rng, 0.7F, 1.5F);
+    focus.rim_mm = std::max(0.13F * focus.radius_mm, 0.8F * blur_mm) * uniform(&rng, 0.7F, 1.5F);
     const float stretch_x = uniform(&rng, 0.8F, 1.3F);
     const float stretch_y = uniform(&rng, 0.85F, 1.3F);
     focus.axes = {stretch_x, stretch_y, 1.0F / (stretch_x * stretch_y)};
@@ -99,10 +99,12 @@ TumourMix Tumour::focus_at(const Focus& focus, Vec3 p, const Tissue& tissue) con
   const float core_distance = length(core) - focus.core * radius + 0.11F * radius * detail;
   // Grey matter and the far side of the midline resist the oedema; fingers follow white matter.
   const float spread = spread_.fractal(unit * 1.25F, 2);
-  const bool crosses = p.x * focus.centre.x < 0;
-  const float resistance = 0.30F * tissue.grey + (crosses ? 0.30F : 0.0F);
+  const float across = focus.centre.x > 0 ? -p.x : p.x;
+  const float far = std::max(0.0F, length(r) - 1.15F * radius);
+  const float resistance = 0.25F * tissue.grey + 0.35F * smooth_step(-2.0F, 8.0F, across) +
+                           0.5F * smooth_step(18.0F, 32.0F, -p.z);
   const float oedema_distance =
-      length(bent) - radius * (1.0F + 0.62F * spread - resistance) + 2.0F * detail;
+      length(bent) - radius * (1.0F + 0.5F * spread - resistance) + 1.5F * detail + 0.8F * far;
 
   TumourMix mix_here;
   const float in_core = 1.0F - smooth_step(-half, half, core_distance);
@@ -110,11 +112,11 @@ TumourMix Tumour::focus_at(const Focus& focus, Vec3 p, const Tissue& tissue) con
   const float rim = focus.rim_mm * (1.0F - rim_gaps_ + 2.2F * variation);
   float enhancing = rim > 0 ? smooth_step(-half, half, core_distance + rim) : 0.0F;
   // Nodules within the core.
-  enhancing = std::fmax(enhancing, smooth_step(nodules_, nodules_ + 0.12F, rim_.at(p * 1.6F)));
+  enhancing = std::max(enhancing, smooth_step(nodules_, nodules_ + 0.12F, rim_.at(p * 1.6F)));
   mix_here.enhancing = in_core * enhancing;
   mix_here.non_enhancing = in_core * (1.0F - enhancing);
   mix_here.oedema = (1.0F - in_core) * (1.0F - smooth_step(-half, half, oedema_distance)) *
-                    (1.0F - smooth_step(0.3F, 0.7F, tissue.csf));
+                    (1.0F - smooth_step(0.4F, 0.85F, tissue.csf));
   return mix_here;
 }
 
@@ -124,11 +126,11 @@ TumourMix Tumour::at(Vec3 p, const Tissue& tissue) const {
   for (const Focus& focus : foci_) {
     const TumourMix here = focus_at(focus, p, tissue);
     // The more solid part wins where foci meet.
-    const float core = std::fmax(sum.enhancing + sum.non_enhancing,
-                                 here.enhancing + here.non_enhancing);
-    sum.enhancing = std::fmax(sum.enhancing, here.enhancing);
-    sum.non_enhancing = std::fmax(0.0F, core - sum.enhancing);
-    sum.oedema = std::fmin(std::fmax(sum.oedema, here.oedema), 1.0F - core);
+    const float core =
+        std::max(sum.enhancing + sum.non_enhancing, here.enhancing + here.non_enhancing);
+    sum.enhancing = std::max(sum.enhancing, here.enhancing);
+    sum.non_enhancing = std::max(0.0F, core - sum.enhancing);
+    sum.oedema = std::min(std::max(sum.oedema, here.oedema), 1.0F - core);
   }
   return sum;
 }

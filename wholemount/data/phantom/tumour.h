@@ -20,8 +20,8 @@ struct TumourMix {
 /// The tumour of one case: one to three foci, each a noise-displaced ellipsoid with a necrotic or
 /// non-enhancing core, an enhancing rim of varying thickness with gaps and inner nodules, and an
 /// oedema that spreads further in white matter than in grey, seldom over the midline, and never
-/// into CSF. It pushes the anatomy around it aside. Whole-tumour radii run from 14 to 38 mm.
-/// Pure function of (seed, case); thread-safe.
+/// into CSF. It pushes the anatomy around it aside. The first focus has a radius of 18 to 37 mm,
+/// others of 8 to 14 mm. Pure function of (seed, case); thread-safe.
 class Tumour {
  public:
   Tumour(uint64_t seed, uint64_t case_index, const BrainAnatomy& anatomy, float blur_mm);
@@ -41,9 +41,9 @@ class Tumour {
   struct Focus {
     Vec3 centre;
     float radius_mm = 0;
-    float core = 0;         ///< radius of the core, as a fraction
+    float core = 0;  ///< radius of the core, as a fraction
     float rim_mm = 0;
-    Vec3 axes;              ///< stretch per axis, product 1
+    Vec3 axes;  ///< stretch per axis, product 1
     float cos_turn = 1;
     float sin_turn = 0;
     float mass = 0;
