@@ -1,11 +1,16 @@
 #include "wholemount/data/load_case.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 #include <memory>
 
 #include "wholemount/base/checked.h"
 #include "wholemount/base/error.h"
+#include "wholemount/data/intensity_change.h"
+#include "wholemount/data/spatial_warp.h"
+#include "wholemount/tensor/target.h"
 
 namespace wholemount {
 
@@ -81,10 +86,19 @@ class ChannelReaders {
   std::unique_ptr<NiftiReader> reader_;
 };
 
+// Spacing along the axes of the tensor after a move.
+std::array<double, 3> moved_spacing(const std::array<double, 3>& spacing, const SpatialMove& move) {
+  return {spacing[static_cast<size_t>(move.source[0])],
+          spacing[static_cast<size_t>(move.source[1])],
+          spacing[static_cast<size_t>(move.source[2])]};
+}
+
 struct StoredCase {
   const Case& subject;
   const LoadSpec& spec;
   LoadedCase* loaded;
+  const SpatialWarp* warp;  ///< may be null
+  std::byte* scratch;       ///< for the warp
 };
 
 void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<float>* row) {
@@ -111,6 +125,19 @@ void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<f
                          }
                        });
     loaded.scales.push_back(normalise(stored.spec.normalise, values, box));
+    const StridedBox still =
+        moved_box(loaded.image, static_cast<int64_t>(c), loaded.placement.valid, SpatialMove{});
+    if (stored.warp) {
+      auto* const scratch = reinterpret_cast<float*>(stored.scratch);
+      warp_in_place(*stored.warp, still, values,
+                    {scratch, static_cast<size_t>(volume(still.extent))});
+    }
+    if (stored.spec.augment.changes_intensity()) {
+      const IntensityDraw draw{stored.spec.seed, loaded.epoch,
+                               static_cast<uint64_t>(loaded.case_index), static_cast<int64_t>(c)};
+      change_intensity(draw_intensity_change(stored.spec.augment, draw), draw,
+                       stored.spec.normalise.kind == NormaliseKind::zscore_nonzero, values, still);
+    }
   }
 }
 
@@ -150,12 +177,19 @@ void read_target(const StoredCase& stored, std::vector<uint8_t>* row) {
                          to += box.w_pitch;
                        }
                      });
+  if (stored.warp) {
+    const StridedBox still = moved_box(*loaded.target, 0, loaded.placement.valid, SpatialMove{});
+    warp_in_place(
+        *stored.warp, still, values,
+        {reinterpret_cast<uint8_t*>(stored.scratch), static_cast<size_t>(volume(still.extent))});
+  }
 }
 
 }  // namespace
 
 StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored) {
-  const Extent3 padded = place_volume(stored, spec.shape).padded;
+  const Placement placement = place_volume(stored, spec.shape);
+  const Extent3& padded = placement.padded;
   StagingDesc staging;
   staging.image =
       TensorDesc::activation(1, static_cast<int64_t>(spec.channels.size()), padded, DType::f32);
@@ -165,8 +199,19 @@ StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored) {
     staging.target = TensorDesc::plain(1, 1, padded, DType::u8);
     bytes = checked_add(bytes, round_up(bytes_of(*staging.target), kAlignment));
   }
+  staging.scratch_offset = static_cast<size_t>(bytes);
+  if (spec.augment.warps()) {
+    const int64_t scratch =
+        checked_multiply(volume(placement.valid.extent()), static_cast<int64_t>(sizeof(float)));
+    staging.scratch_bytes = static_cast<size_t>(round_up(scratch, kAlignment));
+    bytes = checked_add(bytes, static_cast<int64_t>(staging.scratch_bytes));
+  }
   staging.bytes = static_cast<size_t>(bytes);
   return staging;
+}
+
+uint8_t padding_code(const TargetDefinition& target) {
+  return target.coding == LabelCoding::classes ? kIgnoreTarget : 0;
 }
 
 std::vector<Extent3> read_case_extents(std::span<const Case> cases) {
@@ -204,14 +249,23 @@ LoadedCase load_case(const Case& subject, const CaseRequest& request, const Load
   loaded.image = whole_view(staging.image, memory.data());
   const bool padded = loaded.placement.valid != whole_box(loaded.placement.padded);
   const bool spare_lanes = staging.image.c % staging.image.block_width() != 0;
-  if (padded || spare_lanes) std::memset(memory.data(), 0, staging.bytes);
+  if (padded || spare_lanes) std::memset(memory.data(), 0, staging.image.bytes());
 
   const int64_t row_voxels = std::min(kRunVoxels, loaded.placement.source.extent().w);
   std::vector<float> row(static_cast<size_t>(row_voxels));
-  const StoredCase stored{subject, spec, &loaded};
+  std::optional<SpatialWarp> warp;
+  if (spec.augment.warps()) {
+    warp.emplace(spec.augment, loaded.placement.valid.extent(),
+                 moved_spacing(loaded.header.geometry.spacing_mm, loaded.move), spec.seed,
+                 request.epoch, static_cast<uint64_t>(request.case_index));
+  }
+  const StoredCase stored{subject, spec, &loaded, warp ? &*warp : nullptr,
+                          memory.data() + staging.scratch_offset};
   read_image(stored, &readers, &row);
   if (spec.target) {
-    loaded.target = whole_view(*staging.target, memory.data() + staging.target_offset);
+    std::byte* const target = memory.data() + staging.target_offset;
+    loaded.target = whole_view(*staging.target, target);
+    if (padded) std::memset(target, padding_code(*spec.target), staging.target->bytes());
     std::vector<uint8_t> labels(static_cast<size_t>(row_voxels));
     read_target(stored, &labels);
   }

@@ -27,12 +27,15 @@ struct LoadSpec {
   std::optional<TargetDefinition> target;  ///< none: images only
 };
 
-/// Tensors of one case in one piece of memory: the image first, then the target.
+/// Tensors of one case in one piece of memory: the image first, then the target, then what a warp
+/// needs while loading.
 struct StagingDesc {
   TensorDesc image;                  ///< activation(1, channels, padded), float32
   std::optional<TensorDesc> target;  ///< plain u8 [1, 1, padded]
   size_t target_offset = 0;          ///< bytes, a multiple of 64
-  size_t bytes = 0;                  ///< of both, a multiple of 64
+  size_t scratch_offset = 0;         ///< bytes, a multiple of 64
+  size_t scratch_bytes = 0;  ///< one float32 a voxel of the used part with "affine" or "elastic"
+  size_t bytes = 0;          ///< of all, a multiple of 64
 };
 [[nodiscard]] StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored);
 
@@ -54,6 +57,10 @@ struct CaseRequest {
   int64_t case_index = 0;
   uint64_t epoch = 0;
 };
+
+/// What a target holds in padding: kIgnoreTarget (tensor/target.h) for classes; 0 for regions,
+/// because the region loss reads every bit of a target and would take 255 for all regions at once.
+[[nodiscard]] uint8_t padding_code(const TargetDefinition& target);
 
 /// Extent of every case, from the headers alone. Throws FileError as NiftiReader does.
 [[nodiscard]] std::vector<Extent3> read_case_extents(std::span<const Case> cases);

@@ -57,7 +57,7 @@ TEST(LoadCase, voxels_lie_in_the_tensor_and_padding_is_zero) {
           EXPECT_EQ(*loaded.image.at<float>(0, c, d, h, w),
                     inside ? test_intensity(c, d, h - 1, w - 1) : 0.0F);
           EXPECT_EQ(*loaded.target->at<uint8_t>(0, 0, d, h, w),
-                    inside ? test_label(d, h - 1, w - 1) : 0);
+                    inside ? test_label(d, h - 1, w - 1) : padding_code(*spec.target));
         }
       }
     }

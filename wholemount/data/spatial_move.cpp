@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "wholemount/base/error.h"
-#include "wholemount/base/nearest_name.h"
 #include "wholemount/base/rng.h"
 
 namespace wholemount {
@@ -13,21 +11,6 @@ namespace {
 std::array<int64_t, 3> sizes_of(const Extent3& extent) { return {extent.d, extent.h, extent.w}; }
 
 }  // namespace
-
-AugmentSpec parse_augment(const std::vector<std::string>& names) {
-  AugmentSpec spec;
-  for (const std::string& name : names) {
-    if (name == "flip") {
-      spec.flip = true;
-    } else if (name == "rot90") {
-      spec.rot90 = true;
-    } else {
-      throw ConfigError("data.augment: unknown augmentation \"" + name + "\"" +
-                        suggestion(name, std::vector<std::string>{"flip", "rot90"}));
-    }
-  }
-  return spec;
-}
 
 void SpatialMove::mirror(int axis) {
   bool& flag = reversed[static_cast<size_t>(axis)];

@@ -2,22 +2,12 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
-#include <vector>
 
+#include "wholemount/data/augment_spec.h"
 #include "wholemount/data/strided_box.h"
 #include "wholemount/tensor/tensor_view.h"
 
 namespace wholemount {
-
-/// Which random changes training samples get.
-struct AugmentSpec {
-  bool flip = false;   ///< each axis is mirrored with probability 1/2
-  bool rot90 = false;  ///< 0 to 3 quarter turns in a plane of two equal sides
-};
-
-/// Reads "flip", "rot90"; throws ConfigError naming the nearest known one.
-[[nodiscard]] AugmentSpec parse_augment(const std::vector<std::string>& names);
 
 /// A move of a box onto itself: axis i of the result runs along source axis `source[i]`, backwards
 /// where `reversed[i]`. Axes count d, h, w.

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "wholemount/base/error.h"
+#include "wholemount/tensor/target.h"
 
 namespace wholemount {
 
@@ -56,12 +57,14 @@ double dice_with_empty_as_one(const OverlapCounts& counts) { return dice(counts)
 void accumulate_classes(std::span<const uint8_t> prediction, std::span<const uint8_t> reference,
                         std::span<OverlapCounts> counts) {
   WM_CHECK(prediction.size() == reference.size(), "label maps of different size");
-  WM_CHECK(counts.size() <= 256, "at most 256 classes");
-  const auto total = static_cast<int64_t>(prediction.size());
+  WM_CHECK(counts.size() <= kIgnoreTarget, "at most 255 classes");
   std::array<int64_t, 256> predicted{};
   std::array<int64_t, 256> referenced{};
   std::array<int64_t, 256> agreed{};
+  int64_t total = 0;
   for (size_t i = 0; i < prediction.size(); ++i) {
+    if (reference[i] == kIgnoreTarget) continue;
+    ++total;
     ++predicted[prediction[i]];
     ++referenced[reference[i]];
     agreed[prediction[i]] += prediction[i] == reference[i] ? 1 : 0;
@@ -77,17 +80,18 @@ void accumulate_classes(std::span<const uint8_t> prediction, std::span<const uin
 void accumulate_regions(std::span<const uint8_t> prediction, std::span<const uint8_t> reference,
                         std::span<OverlapCounts> counts) {
   WM_CHECK(prediction.size() == reference.size(), "label maps of different size");
-  WM_CHECK(counts.size() <= 8, "at most 8 regions");
+  WM_CHECK(counts.size() <= 7, "at most 7 regions");
   for (size_t region = 0; region < counts.size(); ++region) {
     OverlapCounts sum;
     for (size_t i = 0; i < prediction.size(); ++i) {
+      if (reference[i] == kIgnoreTarget) continue;
       const int64_t p = prediction[i] >> region & 1;
       const int64_t t = reference[i] >> region & 1;
       sum.tp += p & t;
       sum.fp += p & ~t & 1;
       sum.fn += ~p & t & 1;
+      sum.tn += ~(p | t) & 1;
     }
-    sum.tn = static_cast<int64_t>(prediction.size()) - sum.tp - sum.fp - sum.fn;
     counts[region] += sum;
   }
 }
@@ -131,6 +135,7 @@ SoftSums count_soft_region(const TensorView& probabilities, int64_t channel,
       const float* p = probabilities.at<float>(0, channel, d, h, box.begin.w);
       const uint8_t* t = reference.at<uint8_t>(0, 0, d, h, box.begin.w);
       for (int64_t w = 0; w < box.end.w - box.begin.w; ++w) {
+        if (t[w] == kIgnoreTarget) continue;
         const double probability = static_cast<double>(p[w]);
         sums.predicted += probability;
         if ((t[w] & mask) != 0) {

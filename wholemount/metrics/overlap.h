@@ -46,13 +46,15 @@ struct OverlapCounts {
 /// BraTS convention for challenges: Dice 1 where both are empty, 0 where one is.
 [[nodiscard]] double dice_with_empty_as_one(const OverlapCounts& counts);
 
+// Voxels whose reference is kIgnoreTarget (tensor/target.h) take no part in any count below.
+
 /// Counts of every class in [0, num_classes) over two runs of class indices of equal size.
-/// Values >= num_classes count as disagreement only. Adds to `counts` (size num_classes).
+/// Values >= num_classes count as disagreement only. Adds to `counts` (size num_classes <= 255).
 void accumulate_classes(std::span<const uint8_t> prediction, std::span<const uint8_t> reference,
                         std::span<OverlapCounts> counts);
 
 /// Counts of every region; voxel values are bit sets, bit r = inside region r.
-/// Adds to `counts` (size = number of regions, at most 8).
+/// Adds to `counts` (size = number of regions, at most 7).
 void accumulate_regions(std::span<const uint8_t> prediction, std::span<const uint8_t> reference,
                         std::span<OverlapCounts> counts);
 

@@ -65,6 +65,28 @@ TEST(Overlap, regions_are_counted_bit_by_bit_inside_the_box_only) {
   EXPECT_EQ(count_overlap(p, t, whole_box(extent), LabelCoding::classes, 4)[3].total(), 16);
 }
 
+TEST(Overlap, ignored_voxels_take_no_part) {
+  const std::vector<uint8_t> prediction{1, 1, 0, 255};
+  const std::vector<uint8_t> reference{1, 255, 255, 0};
+  std::vector<OverlapCounts> classes(2);
+  accumulate_classes(prediction, reference, classes);
+  EXPECT_EQ(classes[1], (OverlapCounts{1, 0, 0, 1}));
+  std::vector<OverlapCounts> regions(1);
+  accumulate_regions(prediction, reference, regions);
+  EXPECT_EQ(regions[0], (OverlapCounts{1, 1, 0, 0}));
+  std::vector<float> probabilities{1, 1, 1, 0.5F};
+  std::vector<uint8_t> labels = reference;
+  const SoftSums sums = count_soft_region(
+      whole_view(TensorDesc::plain(1, 1, {1, 1, 4}),
+                 reinterpret_cast<std::byte*>(probabilities.data())),
+      0,
+      whole_view(TensorDesc::plain(1, 1, {1, 1, 4}, DType::u8),
+                 reinterpret_cast<std::byte*>(labels.data())),
+      1, whole_box({1, 1, 4}));
+  EXPECT_EQ(sums.predicted, 1.5);
+  EXPECT_EQ(sums.reference, 1.0);
+}
+
 TEST(Overlap, soft_dice_uses_probabilities_and_equals_hard_dice_on_hard_ones) {
   const Extent3 extent{1, 1, 4};
   std::vector<float> probabilities{0.5F, 1.0F, 0.25F, 0.0F,   // channel 0
