@@ -17,7 +17,7 @@ RunConfig read_config(const ConfigOptions& options, const CommonOptions& common)
 
 std::string format_duration(double seconds) {
   if (seconds < 60) {
-    return fmt::format(seconds < 1 ? "{:.3f} s" : "{:.1f} s", seconds);
+    return seconds < 1 ? fmt::format("{:.3f} s", seconds) : fmt::format("{:.1f} s", seconds);
   }
   const auto total = static_cast<int64_t>(std::llround(seconds));
   if (total < 3600) {

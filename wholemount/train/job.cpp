@@ -280,9 +280,9 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads) {
   plan.blocks = {fold.num_slots(), num_optimiser_states(job.config.train.optimizer)};
   plan.parameters = ParameterStore::counts(parameters).total;
   const ParameterBytes bytes = ParameterStore::bytes(parameters, plan.blocks);
-  plan.memory.parameter_bytes = whole_pages(bytes.values);
-  plan.memory.gradient_bytes = whole_pages(bytes.gradients);
-  plan.memory.optimiser_bytes = whole_pages(bytes.optimiser_state);
+  plan.memory.parameter_bytes = bytes.values;
+  plan.memory.gradient_bytes = bytes.gradients;
+  plan.memory.optimiser_bytes = bytes.optimiser_state;
   plan.memory.arena_bytes = whole_pages(plan.arena_bytes);
   plan.memory.data_bytes = whole_pages(job.staging_bytes);
   plan.memory.reserve_bytes =

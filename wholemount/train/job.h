@@ -23,6 +23,8 @@ struct TaskSpec {
   std::vector<std::string> outputs;
   /// classes: the stored label value of each output, for writing predictions.
   std::vector<uint8_t> label_values;
+  /// The data set's channels that the network reads, for images that hold all of them.
+  std::vector<int64_t> channel_indices;
 };
 
 /// The network that [net] and the task describe. Throws ConfigError.

@@ -101,6 +101,7 @@ DataJob job_from_data(const RunConfig& config) {
   JobSpec& job = data.job;
   job.config = config;
   job.task = task_from_target(target, static_cast<int64_t>(channels.size()));
+  job.task.channel_indices = channels;
   job.network = network_from_config(config.net, job.task);
   job.loss = loss_from_config(config.train, job.task);
 

@@ -34,6 +34,7 @@ void save_model(const std::string& path, const RunConfig& config, const TaskSpec
   json["target"] = task.target == TargetKind::regions ? "regions" : "classes";
   json["outputs"] = task.outputs;
   json["label_values"] = task.label_values;
+  json["channel_indices"] = task.channel_indices;
   save_weights(path, store,
                {{"format", kFormat},
                 {"version", std::to_string(kVersion)},
@@ -76,6 +77,7 @@ ModelSpec read_model_spec(const std::string& path) {
                                                                          : TargetKind::classes;
     json.at("outputs").get_to(spec.task.outputs);
     json.at("label_values").get_to(spec.task.label_values);
+    json.at("channel_indices").get_to(spec.task.channel_indices);
   } catch (const nlohmann::json::exception& error) {
     throw FileError(path, std::string("the metadata entry \"task\" is damaged: ") + error.what());
   }

@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/job_options.h"
+#include "wholemount/base/memory.h"
+#include "wholemount/exec/safetensors.h"
+#include "wholemount/predict/predict_files.h"
+#include "wholemount/train/calibration.h"
+#include "wholemount/train/job_from_data.h"
+#include "wholemount/train/model_file.h"
+
+namespace wholemount::cli {
+
+namespace {
+
+struct PredictOptions {
+  CommonOptions common;
+  std::string model;
+  std::vector<std::string> inputs;
+  std::string out;
+  std::string memory;
+  bool probabilities = false;
+};
+
+/// Files as given; folders stand for the NIfTI files in them, sorted by name.
+std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
+  std::vector<std::string> files;
+  for (const std::string& input : inputs) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(input, ignored)) {
+      files.push_back(input);
+      continue;
+    }
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(input)) {
+      const std::string name = entry.path().filename().string();
+      const bool is_nifti = name.size() > 4 && (name.ends_with(".nii") || name.ends_with(".nii.gz"));
+      if (is_nifti && name.rfind("._", 0) != 0) {
+        found.push_back(entry.path().string());
+      }
+    }
+    if (found.empty()) {
+      throw FileError(input, "the folder holds no .nii or .nii.gz file");
+    }
+    std::sort(found.begin(), found.end());
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  return files;
+}
+
+void run_predict(const PredictOptions& options) {
+  const std::string path = model_path(options.model);
+  const ModelSpec model = read_model_spec(path);
+  const int threads = thread_count(options.common);
+  PredictSpec spec;
+  spec.network = network_from_config(model.config.net, model.task);
+  spec.target = model.task.target;
+  spec.label_values = model.task.label_values;
+  spec.probabilities = options.probabilities;
+  spec.out_folder = options.out;
+  std::vector<int64_t> channels;
+  for (int64_t i = 0; i < model.task.in_channels; ++i) {
+    channels.push_back(i);
+  }
+  spec.load = load_spec_from_config(model.config, spec.network.divisor, channels);
+
+  const std::vector<Case> cases = prediction_cases(
+      input_files(options.inputs), model.task.in_channels, model.task.channel_indices);
+  PlanSpec plan_spec;
+  plan_spec.num_threads = threads;
+  InferenceSpec inference;
+  inference.target = spec.target;
+  inference.probabilities = spec.probabilities;
+  InferencePrograms programs(spec.network, inference, plan_spec,
+                             current_time_model(plan_spec.target, threads));
+  const std::vector<ParameterSpec> parameters =
+      programs.get(spec.network.divisor).graph.graph->parameters;
+  const PredictPlan plan = plan_prediction(spec, cases, programs, parameters);
+  const size_t budget = options.memory.empty() ? available_memory_bytes()
+                                               : parse_bytes(options.memory);
+  if (plan.peak_bytes() > budget) {
+    throw MemoryBudgetError("predicting these images whole needs " +
+                            format_bytes(plan.peak_bytes()) + ", the memory budget is " +
+                            format_bytes(budget) + ". Largest: activations " +
+                            format_bytes(plan.arena_bytes) + ", data staging " +
+                            format_bytes(plan.data_bytes) + ". The smallest budget that works is " +
+                            std::to_string(plan.peak_bytes()) + " bytes");
+  }
+  ThreadPool pool(threads);
+  ParameterStore store(parameters, {});
+  load_weights(SafetensorsFile(path), store);
+  size_t done = 0;
+  const std::vector<PredictedFile> files =
+      predict_files(spec, plan, cases, programs, store, pool, [&](const PredictedFile& file) {
+        ++done;
+        std::fprintf(stderr, "%zu/%zu %s (%s)\n", done, cases.size(), file.output.c_str(),
+                     format_duration(file.seconds).c_str());
+      });
+  const size_t measured = process_memory().peak_resident_bytes;
+  if (options.common.json) {
+    nlohmann::ordered_json json;
+    json["cases"] = nlohmann::ordered_json::array();
+    for (const PredictedFile& file : files) {
+      nlohmann::ordered_json entry = {
+          {"input", file.input}, {"output", file.output}, {"seconds", file.seconds}};
+      if (!file.probabilities.empty()) {
+        entry["probabilities"] = file.probabilities;
+      }
+      json["cases"].push_back(entry);
+    }
+    json["predicted_peak_bytes"] = plan.peak_bytes();
+    json["measured_peak_bytes"] = measured;
+    std::printf("%s\n", json.dump(2).c_str());
+  } else {
+    std::printf("%zu images, peak memory %s (predicted %s)\n", files.size(),
+                format_bytes(measured).c_str(), format_bytes(plan.peak_bytes()).c_str());
+  }
+}
+
+}  // namespace
+
+void add_predict_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("predict", "segment whole images with a trained model");
+  auto options = std::make_shared<PredictOptions>();
+  command->add_option("model", options->model, "model.safetensors or a run folder")->required();
+  command->add_option("inputs", options->inputs, "NIfTI files, or folders of them")
+      ->required()
+      ->expected(1, -1);
+  command->add_option("--out", options->out, "folder for the label maps")->required();
+  command->add_option("--memory", options->memory, "memory budget of the whole process, e.g. 8G");
+  command->add_flag("--probabilities", options->probabilities,
+                    "also write the probability of every output");
+  add_common_options(*command, options->common);
+  command->footer(
+      "Examples:\n"
+      "  wholemount predict runs/hippocampus scan.nii.gz --out predictions\n"
+      "  wholemount predict model.safetensors imagesTs --out predictions --memory 4G --json");
+  command->callback([options] { run_predict(*options); });
+}
+
+}  // namespace wholemount::cli

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "wholemount/base/parallel/thread_pool.h"
+#include "wholemount/data/case_stream.h"
+#include "wholemount/exec/session.h"
+#include "wholemount/predict/inference_programs.h"
+
+namespace wholemount {
+
+/// What a prediction needs to know beside the weights.
+struct PredictSpec {
+  Network network;
+  TargetKind target = TargetKind::classes;
+  /// classes: the stored label value of each output.
+  std::vector<uint8_t> label_values;
+  LoadSpec load;  ///< without target and augmentation
+  bool probabilities = false;
+  std::string out_folder;
+};
+
+/// Predicted bytes of the whole process.
+struct PredictPlan {
+  size_t baseline_bytes = 0;
+  size_t parameter_bytes = 0;
+  size_t arena_bytes = 0;
+  size_t data_bytes = 0;
+  double seconds = 0;  ///< of all images together
+  StagingPlan staging;
+  [[nodiscard]] size_t peak_bytes() const {
+    return baseline_bytes + parameter_bytes + arena_bytes + data_bytes;
+  }
+};
+
+struct PredictedFile {
+  std::string input;
+  std::string output;         ///< label map
+  std::string probabilities;  ///< empty unless asked for
+  double seconds = 0;
+};
+
+/// Plans the programs for the inputs' shapes (their headers are read). `cases` come from
+/// prediction_cases. Throws FileError.
+[[nodiscard]] PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& cases,
+                                          InferencePrograms& programs,
+                                          const std::vector<ParameterSpec>& parameters);
+
+/// One case per input file: its channels are the file's. A file with exactly the network's number
+/// of channels gives them in order, one with more gives those the model was trained on
+/// (`channel_indices`). Throws FileError when there are too few.
+[[nodiscard]] std::vector<Case> prediction_cases(const std::vector<std::string>& inputs,
+                                                 int64_t in_channels,
+                                                 const std::vector<int64_t>& channel_indices);
+
+/// Predicts every case as a whole and writes NAME.nii.gz into spec.out_folder with the input's
+/// geometry (to the bit); with `probabilities` also NAME_probabilities.nii.gz. Label maps hold the
+/// label values of classes, or for regions r + 1 where region r holds, later regions on top of
+/// earlier ones. Voxels that a fixed data.shape cut away are 0. `after` is called after each case.
+/// Throws FileError, OutputError.
+std::vector<PredictedFile> predict_files(const PredictSpec& spec, const PredictPlan& plan,
+                                         const std::vector<Case>& cases,
+                                         InferencePrograms& programs, ParameterStore& parameters,
+                                         ThreadPool& pool,
+                                         const std::function<void(const PredictedFile&)>& after);
+
+}  // namespace wholemount
