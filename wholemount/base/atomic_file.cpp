@@ -130,6 +130,21 @@ void AtomicFile::write(const void* data, size_t num_bytes) {
   }
 }
 
+void AtomicFile::write_at(int64_t offset, const void* data, size_t num_bytes) {
+  WM_CHECK(state_ && state_->descriptor >= 0, "write after commit");
+  state_->flush();
+  const char* bytes = static_cast<const char*>(data);
+  while (num_bytes > 0) {
+    const ssize_t written =
+        pwrite(state_->descriptor, bytes, std::min(num_bytes, size_t{1} << 30), offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) state_->fail("write");
+    bytes += written;
+    offset += written;
+    num_bytes -= static_cast<size_t>(written);
+  }
+}
+
 void AtomicFile::commit() {
   WM_CHECK(state_ && state_->descriptor >= 0, "commit called twice");
   state_->flush();

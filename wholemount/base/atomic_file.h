@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +26,10 @@ class AtomicFile {
   /// Appends; large pieces are not copied. Throws OutputError.
   void write(const void* data, size_t num_bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
+
+  /// Writes at a byte offset, leaving where write() appends; a gap reads as zeros. Throws
+  /// OutputError.
+  void write_at(int64_t offset, const void* data, size_t num_bytes);
 
   /// Publishes the file; nothing may be written afterwards. Throws OutputError.
   void commit();

@@ -122,6 +122,16 @@ TEST_F(AtomicFileIn, write_that_falls_short_keeps_the_former_content) {
   EXPECT_EQ(names(), std::vector<std::string>{"a"});
 }
 
+TEST_F(AtomicFileIn, writing_at_an_offset_leaves_the_end_of_appending) {
+  AtomicFile file(path("a"));
+  file.write("abc");
+  file.write_at(5, "XY", 2);
+  file.write("d");
+  file.write_at(1, "B", 1);
+  file.commit();
+  EXPECT_EQ(content("a"), (std::string{'a', 'B', 'c', 'd', '\0', 'X', 'Y'}));
+}
+
 TEST_F(AtomicFileIn, use_after_commit_is_our_bug) {
   AtomicFile file(path("a"));
   file.commit();

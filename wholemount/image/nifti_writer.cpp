@@ -62,7 +62,8 @@ struct NiftiWriter::State {
   AtomicFile file;
   std::unique_ptr<GzipAppender> gzip;
   VolumeHeader header;
-  int64_t next_plane = 0;  ///< planes written so far, over all channels
+  std::vector<bool> written;  ///< by plane, over all channels
+  int64_t next_plane = 0;     ///< where the last write ended (a .nii.gz goes on there)
 };
 
 NiftiWriter::NiftiWriter(const std::string& path, const VolumeHeader& like, VoxelType stored,
@@ -81,6 +82,7 @@ NiftiWriter::NiftiWriter(const std::string& path, const VolumeHeader& like, Voxe
   header.big_endian = false;
   const std::vector<std::byte> bytes = encode_nifti_header(header);
   header.data_offset = static_cast<int64_t>(bytes.size());
+  state_->written.resize(static_cast<size_t>(checked_multiply(channels, header.extent.d)));
   if (compressed) {
     state_->gzip = std::make_unique<GzipAppender>(&state_->file, path);
     state_->gzip->append(bytes);
@@ -100,13 +102,16 @@ void NiftiWriter::write(const PlaneRange& planes, std::span<const std::byte> byt
                static_cast<int64_t>(bytes.size()) == planes.count * header.plane_bytes(),
            "planes outside the volume or of another size");
   const int64_t first = planes.channel * header.extent.d + planes.first;
-  WM_CHECK(first == state_->next_plane, "planes are written in the order of the file");
   if (state_->gzip) {
+    WM_CHECK(first == state_->next_plane, "a compressed file takes its planes in order");
     state_->gzip->append(bytes);
   } else {
-    state_->file.write(bytes.data(), bytes.size());
+    state_->file.write_at(header.data_offset + first * header.plane_bytes(), bytes.data(),
+                          bytes.size());
   }
-  state_->next_plane += planes.count;
+  state_->next_plane = first + planes.count;
+  const auto begin = state_->written.begin() + first;
+  std::fill(begin, begin + planes.count, true);
 }
 
 void NiftiWriter::write_planes(const PlaneRange& planes, std::span<const uint8_t> values) {
@@ -122,8 +127,9 @@ void NiftiWriter::write_planes(const PlaneRange& planes, std::span<const float> 
 }
 
 void NiftiWriter::finish() {
-  WM_CHECK(state_->next_plane == state_->header.channels * state_->header.extent.d,
-           "planes are missing at the end of the file");
+  WM_CHECK(
+      std::find(state_->written.begin(), state_->written.end(), false) == state_->written.end(),
+      "planes are missing in the file");
   if (state_->gzip) state_->gzip->finish();
   state_->file.commit();
 }

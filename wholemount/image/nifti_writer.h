@@ -25,12 +25,13 @@ class NiftiWriter {
   ~NiftiWriter();
 
   /// Writes planes [d, h, w]; the element type must be the stored one (InternalError otherwise).
-  /// Planes come in the order of the file: channel by channel, d rising.
+  /// A .nii takes planes in any order; a .nii.gz in the order of the file: channel by channel, d
+  /// rising.
   void write_planes(const PlaneRange& planes, std::span<const uint8_t> values);
   void write_planes(const PlaneRange& planes, std::span<const int16_t> values);
   void write_planes(const PlaneRange& planes, std::span<const float> values);
 
-  /// Completes the file, which must have got all its planes, and puts it in place.
+  /// Completes the file, which must have got each of its planes, and puts it in place.
   void finish();
 
  private:

@@ -83,6 +83,26 @@ TEST(NiftiWriter, float_and_int16_channels_are_written_plane_by_plane) {
   EXPECT_EQ(numbers, (std::vector<int32_t>{-1, 2, -3, 4, 5, 6, 7, 32767}));
 }
 
+TEST(NiftiWriter, uncompressed_files_take_planes_in_any_order) {
+  const TemporaryFolder folder;
+  const VolumeHeader header = make_header({3, 1, 2}, VoxelType::u8);
+  NiftiWriter writer(folder / "a.nii", header, VoxelType::u8, 2);
+  writer.write_planes({1, 0, 3}, std::vector<uint8_t>{7, 8, 9, 10, 11, 12});
+  writer.write_planes({0, 2, 1}, std::vector<uint8_t>{5, 6});
+  WM_EXPECT_ERROR(writer.finish(), InternalError, "planes are missing");
+  writer.write_planes({0, 0, 2}, std::vector<uint8_t>{1, 2, 3, 4});
+  writer.finish();
+  NiftiReader reader(folder / "a.nii");
+  std::vector<uint8_t> read(6);
+  reader.read_labels({0, 0, 3}, read);
+  EXPECT_EQ(read, (std::vector<uint8_t>{1, 2, 3, 4, 5, 6}));
+  reader.read_labels({1, 0, 3}, read);
+  EXPECT_EQ(read, (std::vector<uint8_t>{7, 8, 9, 10, 11, 12}));
+  NiftiWriter compressed(folder / "b.nii.gz", header, VoxelType::u8);
+  WM_EXPECT_ERROR(compressed.write_planes({0, 1, 1}, std::vector<uint8_t>{1, 2}), InternalError,
+                  "in order");
+}
+
 TEST(NiftiWriter, an_unfinished_file_leaves_nothing_and_keeps_the_old_one) {
   const TemporaryFolder folder;
   const VolumeHeader header = make_header({1, 1, 2}, VoxelType::u8);
