@@ -88,7 +88,7 @@ BrainPhantom::Contrast BrainPhantom::draw_contrast(uint64_t seed, uint64_t case_
   std::array<float, 9> mean = kMeans[static_cast<size_t>(channel)];
   for (size_t i = 0; i < 3; ++i) mean[i] *= vary(0.94F, 1.06F);
   // How much the tumour stands out of white matter.
-  const float standing = channel == 0 ? vary(0.92F, 1.25F) : vary(0.72F, 1.25F);
+  const float standing = channel == 0 ? vary(0.92F, 1.22F) : vary(0.9F, 1.3F);
   for (size_t i = 3; i < 6; ++i)
     mean[i] = mean[2] + (mean[i] - mean[2]) * standing * vary(0.9F, 1.1F);
   // Necrosis may be suppressed in FLAIR like CSF, or shine like oedema.
@@ -98,10 +98,10 @@ BrainPhantom::Contrast BrainPhantom::draw_contrast(uint64_t seed, uint64_t case_
   contrast.csf = mean[0], contrast.grey = mean[1], contrast.white = mean[2];
   contrast.oedema = mean[3], contrast.non_enhancing = mean[4], contrast.enhancing = mean[5];
   contrast.white_lesion = mean[6], contrast.vessel = mean[7], contrast.remnant = mean[8];
-  contrast.tumour_texture = vary(0.15F, 0.45F);
+  contrast.tumour_texture = vary(0.12F, 0.35F);
   contrast.gain = 300.0F * std::exp(vary(0.0F, 1.3F));
-  contrast.noise = vary(0.018F, 0.045F);
-  contrast.bias = vary(0.35F, 0.9F);
+  contrast.noise = vary(0.015F, 0.038F);
+  contrast.bias = channel == 0 ? vary(0.35F, 0.85F) : vary(0.3F, 0.7F);
   contrast.bias_rim = vary(0.04F, 0.26F);
   return contrast;
 }

@@ -46,7 +46,7 @@ Tumour::Tumour(uint64_t seed, uint64_t case_index, const BrainAnatomy& anatomy, 
   for (int i = 0; i <= satellites; ++i) {
     Focus focus;
     // Volumes from about 15 to 200 ml: uniform in the radius's logarithm.
-    focus.radius_mm = i == 0 ? 18.0F * std::exp(rng.next_float() * std::log(37.0F / 18.0F))
+    focus.radius_mm = i == 0 ? 20.0F * std::exp(rng.next_float() * std::log(37.0F / 20.0F))
                              : uniform(&rng, 8.0F, 14.0F);
     focus.centre = draw_seat(&rng, anatomy);
     focus.core = uniform(&rng, 0.48F, 0.74F);

@@ -20,7 +20,7 @@ struct TumourMix {
 /// The tumour of one case: one to three foci, each a noise-displaced ellipsoid with a necrotic or
 /// non-enhancing core, an enhancing rim of varying thickness with gaps and inner nodules, and an
 /// oedema that spreads further in white matter than in grey, seldom over the midline, and never
-/// into CSF. It pushes the anatomy around it aside. The first focus has a radius of 18 to 37 mm,
+/// into CSF. It pushes the anatomy around it aside. The first focus has a radius of 20 to 37 mm,
 /// others of 8 to 14 mm. Pure function of (seed, case); thread-safe.
 class Tumour {
  public:
