@@ -47,12 +47,13 @@ function(wm_isa_sources target)
   endforeach()
 endfunction()
 
-# wm_test(NAME SOURCES a_test.cpp ... DEPENDS wm_x ... [LABEL unit]): one GoogleTest program.
+# wm_test(NAME SOURCES a_test.cpp ... DEPENDS wm_x ... [LABEL unit] [ARGUMENTS ...]): one GoogleTest
+# program.
 function(wm_test name)
   if(NOT WM_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPENDS;LIBRARIES;ARGUMENTS" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -62,6 +63,6 @@ function(wm_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE wm_options ${ARG_DEPENDS} ${ARG_LIBRARIES} GTest::gtest
                                         GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name})
+  add_test(NAME ${name} COMMAND ${name} ${ARG_ARGUMENTS})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
 endfunction()

@@ -13,7 +13,7 @@ namespace wholemount {
 namespace {
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
-constexpr size_t kReserveBytes = size_t{6} << 20;  // code, heap and stacks first touched while running
+constexpr size_t kReserveBytes = size_t{2} << 20;  // code, heap and stacks first touched while running
 
 size_t whole_pages(size_t bytes) {
   return static_cast<size_t>(

@@ -17,7 +17,7 @@ constexpr size_t kHugePageBytes = size_t{2} << 20;
 /// What running adds to the process beside the planned buffers: kernels' code pages, thread stacks,
 /// file buffers of checkpoint and log, the allocator's rounding. Measured on the U-Net runs of the
 /// tests; docs/memory.md says how.
-constexpr size_t kReserveBytes = size_t{6} << 20;
+constexpr size_t kReserveBytes = size_t{2} << 20;
 
 size_t whole_pages(size_t bytes) {
   return static_cast<size_t>(
