@@ -24,6 +24,7 @@ constexpr std::array<std::pair<const char*, bool AugmentSpec::*>, 7> kKinds{
 AugmentSpec parse_augment(const std::vector<std::string>& names) {
   AugmentSpec spec;
   std::vector<std::string> known;
+  known.reserve(kKinds.size());
   for (const auto& [name, member] : kKinds) known.emplace_back(name);
   for (const std::string& name : names) {
     bool found = false;

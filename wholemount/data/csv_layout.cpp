@@ -78,6 +78,7 @@ std::vector<LabelName> labels_in_maps(const std::vector<Case>& cases) {
     values.insert(found.begin(), found.end());
   }
   std::vector<LabelName> labels;
+  labels.reserve(values.size());
   for (const int64_t value : values) {
     labels.push_back({value, value == 0 ? "background" : "label " + std::to_string(value)});
   }

@@ -89,7 +89,11 @@ CommonFields common_fields(const Header& raw, int version) {
   geometry.version = version;
   geometry.qform_code = raw.qform_code;
   geometry.sform_code = raw.sform_code;
-  geometry.xyzt_units = raw.xyzt_units;
+  if constexpr (sizeof(raw.xyzt_units) == 1) {
+    geometry.xyzt_units = static_cast<unsigned char>(raw.xyzt_units);
+  } else {
+    geometry.xyzt_units = raw.xyzt_units;
+  }
   geometry.dim_info = static_cast<unsigned char>(raw.dim_info);
   geometry.qfac = static_cast<double>(raw.pixdim[0]);
   for (size_t i = 0; i < 3; ++i) geometry.pixdim[i] = static_cast<double>(raw.pixdim[i + 1]);

@@ -76,13 +76,13 @@ TEST(Overlap, ignored_voxels_take_no_part) {
   EXPECT_EQ(regions[0], (OverlapCounts{1, 1, 0, 0}));
   std::vector<float> probabilities{1, 1, 1, 0.5F};
   std::vector<uint8_t> labels = reference;
-  const SoftSums sums = count_soft_region(
-      whole_view(TensorDesc::plain(1, 1, {1, 1, 4}),
-                 reinterpret_cast<std::byte*>(probabilities.data())),
-      0,
-      whole_view(TensorDesc::plain(1, 1, {1, 1, 4}, DType::u8),
-                 reinterpret_cast<std::byte*>(labels.data())),
-      1, whole_box({1, 1, 4}));
+  const SoftSums sums =
+      count_soft_region(whole_view(TensorDesc::plain(1, 1, {1, 1, 4}),
+                                   reinterpret_cast<std::byte*>(probabilities.data())),
+                        0,
+                        whole_view(TensorDesc::plain(1, 1, {1, 1, 4}, DType::u8),
+                                   reinterpret_cast<std::byte*>(labels.data())),
+                        1, whole_box({1, 1, 4}));
   EXPECT_EQ(sums.predicted, 1.5);
   EXPECT_EQ(sums.reference, 1.0);
 }
