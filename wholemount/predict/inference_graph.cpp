@@ -19,8 +19,7 @@ InferenceGraph build_inference_graph(const Network& network, const InferenceSpec
   if (spec.loss.has_value()) {
     result.target = builder.input("target", TensorDesc::plain(1, 1, extent, DType::u8));
     const SegmentationLossValues values = segmentation_loss(
-        builder, *spec.loss, std::array{logits}, std::array{result.target},
-        std::array{whole_box(extent)}, "loss");
+        builder, *spec.loss, std::array{logits}, std::array{result.target}, "loss");
     result.loss = values.losses.front();
     result.counts = values.counts.front();
     builder.keep(result.loss);

@@ -21,12 +21,8 @@ UpdateGraph build_update_graph(const Network& network, const SegmentationLossSpe
   }
   result.logits = network.build(builder, result.images, true);
   builder.next_layer();
-  std::vector<Box3> valid;
-  for (const Extent3& extent : extents) {
-    valid.push_back(whole_box(extent));
-  }
   SegmentationLossValues values =
-      segmentation_loss(builder, loss, result.logits, result.targets, valid, "loss");
+      segmentation_loss(builder, loss, result.logits, result.targets, "loss");
   result.losses = values.losses;
   result.counts = values.counts;
   for (const ValueId counts : result.counts) {

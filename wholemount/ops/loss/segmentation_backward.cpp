@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <cstring>
-
 #include "wholemount/ops/loss/segmentation_lanes.h"
 #include "wholemount/ops/loss/segmentation_ops.h"
 #include "wholemount/ops/loss/segmentation_reference.h"
@@ -34,8 +31,7 @@ class BackwardKernel final : public Kernel {
   }
   [[nodiscard]] int64_t num_tasks(int /*phase*/) const override { return slabs_.num_slabs(); }
   [[nodiscard]] Box3 input_box(int /*phase*/, int64_t task, int input) const override {
-    return input == 2 ? whole_box(coefficients_.extent)
-                      : intersect(slabs_.box(task), sample_.valid);
+    return input == 2 ? whole_box(coefficients_.extent) : slabs_.box(task);
   }
   [[nodiscard]] Box3 output_box(int /*phase*/, int64_t task, int /*output*/) const override {
     return slabs_.box(task);
@@ -60,45 +56,16 @@ class BackwardKernel final : public Kernel {
         a,
         b,
         static_cast<float>(coefficients.at<double>(0, Row::e)[0])};
-    const Box3 slab = slabs_.box(task);
-    for_each_segment(intersect(slab, sample_.valid), logits_.extent,
-                     [&](int64_t d, int64_t h, int64_t w, int64_t count) {
-                       gradient.run.logits = logits.at<float>(0, 0, d, h, w);
-                       gradient.run.target = args.inputs[1].view.at<uint8_t>(0, 0, d, h, w);
-                       gradient.run.num_voxels = count;
-                       gradient.out = out.at<float>(0, 0, d, h, w);
-                       gradient_(gradient);
-                     });
-    clear_padding(slab, out);
+    for_each_segment(slabs_.box(task), [&](int64_t d, int64_t h, int64_t w, int64_t count) {
+      gradient.run.logits = logits.at<float>(0, 0, d, h, w);
+      gradient.run.target = args.inputs[1].view.at<uint8_t>(0, 0, d, h, w);
+      gradient.run.num_voxels = count;
+      gradient.out = out.at<float>(0, 0, d, h, w);
+      gradient_(gradient);
+    });
   }
 
  private:
-  // Zeroes the voxels of the slab outside the valid box.
-  void clear_padding(const Box3& slab, const TensorView& out) const {
-    if (contains(sample_.valid, slab)) {
-      return;
-    }
-    const Box3& valid = sample_.valid;
-    const auto clear = [&](int64_t block, int64_t d, int64_t h, int64_t begin, int64_t end) {
-      if (end > begin) {
-        std::memset(out.at<float>(0, block, d, h, begin), 0,
-                    static_cast<size_t>((end - begin) * logits_.block_width()) * sizeof(float));
-      }
-    };
-    for (int64_t block = 0; block < logits_.num_blocks(); ++block) {
-      for (int64_t d = slab.begin.d; d < slab.end.d; ++d) {
-        for (int64_t h = slab.begin.h; h < slab.end.h; ++h) {
-          const bool has_valid = !valid.empty() && d >= valid.begin.d && d < valid.end.d &&
-                                 h >= valid.begin.h && h < valid.end.h;
-          clear(block, d, h, 0, has_valid ? valid.begin.w : logits_.extent.w);
-          if (has_valid) {
-            clear(block, d, h, valid.end.w, logits_.extent.w);
-          }
-        }
-      }
-    }
-  }
-
   TensorDesc logits_;
   TensorDesc coefficients_;
   SegmentationSample sample_;
@@ -126,7 +93,7 @@ class SegmentationBackwardOp final : public Op {
   }
   [[nodiscard]] Box3 input_region(int input, const Box3& output_box,
                                   std::span<const TensorDesc> inputs) const override {
-    return input == 2 ? whole_box(inputs[2].extent) : intersect(output_box, sample_.valid);
+    return input == 2 ? whole_box(inputs[2].extent) : output_box;
   }
   // Every kernel reads all channels of a voxel before it writes them.
   [[nodiscard]] bool may_overwrite(int input, int /*output*/) const override { return input == 0; }

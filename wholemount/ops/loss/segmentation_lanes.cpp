@@ -63,29 +63,37 @@ Sigmoid sigmoid(F16 x) {
   return s;
 }
 
+// Voxels that are not to be ignored.
+F16 not_ignored(const Group& group) {
+  return select_equal(load_u8(group.target),
+                      F16::set1(static_cast<float>(kSegmentationIgnoreTarget)), F16::zero(),
+                      group.mask);
+}
+
 void sum_regions(const SegmentationSumsRun& sums, const Group& group) {
   const F16 zero = F16::zero();
+  const F16 mask = not_ignored(group);
   for (int64_t c = 0; c < sums.run.channels; ++c) {
     float* rows = sums.partial + 16 * c * SegmentationPartialRow::kNumRows;
     const F16 x = F16::load(group.logits + c * group.pitch);
-    const F16 t = load_bit(group.target, static_cast<int>(c)) * group.mask;
+    const F16 t = load_bit(group.target, static_cast<int>(c)) * mask;
     const Sigmoid s = sigmoid(x);
-    const F16 hard = select_greater(x, zero, group.mask, zero);
+    const F16 hard = select_greater(x, zero, mask, zero);
     add_to(rows + 16 * SegmentationPartialRow::intersection, s.positive * t);
-    add_to(rows + 16 * SegmentationPartialRow::predicted, s.positive * group.mask);
+    add_to(rows + 16 * SegmentationPartialRow::predicted, s.positive * mask);
     add_to(rows + 16 * SegmentationPartialRow::truth, t);
     add_to(rows + 16 * SegmentationPartialRow::hard_intersection, hard * t);
     add_to(rows + 16 * SegmentationPartialRow::hard_predicted, hard);
     if (sums.entropy) {
       // -t log p - (1 - t) log(1 - p) = max(x, 0) - x t + log(1 + exp(-|x|))
       const F16 entropy = (max(x, zero) - x * t) + log_one_plus(s.e);
-      add_to(rows + 16 * SegmentationPartialRow::entropy, entropy * group.mask);
+      add_to(rows + 16 * SegmentationPartialRow::entropy, entropy * mask);
     }
   }
-  add_to(sums.partial + 16 * sums.run.channels * SegmentationPartialRow::kNumRows, group.mask);
+  add_to(sums.partial + 16 * sums.run.channels * SegmentationPartialRow::kNumRows, mask);
 }
 
-// Voxels whose target is one of the classes.
+// Voxels whose target is one of the classes; at most 255 classes, so never an ignored voxel.
 F16 labelled(const SegmentationRun& run, const Group& group, F16 target) {
   return select_greater(F16::set1(static_cast<float>(run.channels)), target, group.mask,
                         F16::zero());
@@ -143,6 +151,7 @@ void sum_classes(const SegmentationSumsRun& sums, const Group& group, float* exp
 void gradient_regions(const SegmentationGradientRun& gradient, const Group& group, float* out,
                       int64_t pitch) {
   const F16 e = F16::set1(gradient.e);
+  const F16 mask = not_ignored(group);
   for (int64_t c = 0; c < gradient.run.channels; ++c) {
     const F16 x = F16::load(group.logits + c * group.pitch);
     const F16 t = load_bit(group.target, static_cast<int>(c));
@@ -150,7 +159,7 @@ void gradient_regions(const SegmentationGradientRun& gradient, const Group& grou
     const F16 g = fma(F16::set1(gradient.a[c]), t, F16::set1(gradient.b[c]));
     const F16 difference =
         select_greater(t, F16::zero(), F16::zero() - s.negative, s.positive);  // p - t
-    fma(g, s.positive * s.negative, e * difference).store(out + c * pitch);
+    (fma(g, s.positive * s.negative, e * difference) * mask).store(out + c * pitch);
   }
 }
 

@@ -6,6 +6,10 @@
 
 namespace wholemount {
 
+/// kIgnoreTarget (tensor/target.h), said again because sources compiled per instruction set include
+/// no other folder; segmentation_sums.cpp asserts that both agree.
+inline constexpr uint8_t kSegmentationIgnoreTarget = 255;
+
 /// A run of neighbouring voxels of the logits and the target of a segmentation loss, walked in
 /// groups of sixteen voxels.
 struct SegmentationRun {
@@ -41,7 +45,8 @@ inline int64_t segmentation_partial_lanes(int64_t channels) {
   return 16 * (channels * SegmentationPartialRow::kNumRows + 1);
 }
 
-/// Adds a run to the sixteen-lane sums `partial`; `entropy` asks for that row, else it is left.
+/// Adds a run to the sixteen-lane sums `partial`, ignored voxels left out; `entropy` asks for that
+/// row, else it is left.
 struct SegmentationSumsRun {
   SegmentationRun run;
   float* partial;
@@ -50,7 +55,7 @@ struct SegmentationSumsRun {
 
 /// Writes the gradient of the logits. With g_c = a_c t_c + b_c = dL/dp_c of the sums and e the
 /// weight of the voxel term: regions p (1 - p) g + e (p - t); classes
-/// p_c (g_c - sum_k p_k g_k) + e (p_c - t_c), 0 where the target is no class.
+/// p_c (g_c - sum_k p_k g_k) + e (p_c - t_c). 0 where the target is to be ignored or is no class.
 struct SegmentationGradientRun {
   SegmentationRun run;
   float* out;  ///< laid out as the logits; may be the logits

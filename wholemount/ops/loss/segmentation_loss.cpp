@@ -38,14 +38,12 @@ void check_terms(const SegmentationLossSpec& spec, const std::string& name) {
 SegmentationLossValues segmentation_loss(GraphBuilder& builder, const SegmentationLossSpec& spec,
                                          std::span<const ValueId> logits,
                                          std::span<const ValueId> targets,
-                                         std::span<const Box3> valid, const std::string& name) {
+                                         const std::string& name) {
   check_terms(spec, name);
   const auto num_samples = static_cast<size_t>(builder.graph().num_samples);
-  if (logits.size() != num_samples || targets.size() != num_samples ||
-      valid.size() != num_samples) {
-    throw ShapeError(name + ": " + std::to_string(logits.size()) + " logits, " +
-                     std::to_string(targets.size()) + " targets and " +
-                     std::to_string(valid.size()) + " boxes for a graph of " +
+  if (logits.size() != num_samples || targets.size() != num_samples) {
+    throw ShapeError(name + ": " + std::to_string(logits.size()) + " logits and " +
+                     std::to_string(targets.size()) + " targets for a graph of " +
                      std::to_string(num_samples) + " samples; give one each per sample");
   }
   const bool is_joint = std::any_of(spec.terms.begin(), spec.terms.end(),
@@ -62,7 +60,7 @@ SegmentationLossValues segmentation_loss(GraphBuilder& builder, const Segmentati
   for (size_t i = 0; i < num_samples; ++i) {
     builder.set_sample(static_cast<int32_t>(i));
     const std::vector<ValueId> outputs =
-        builder.add(make_segmentation_sums_op({spec.target, valid[i], has_entropy}),
+        builder.add(make_segmentation_sums_op({spec.target, has_entropy}),
                     {logits[i], targets[i]}, name + ".sums");
     sums.push_back(outputs[0]);
     result.counts.push_back(outputs[1]);

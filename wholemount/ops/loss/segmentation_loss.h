@@ -11,12 +11,12 @@ namespace wholemount {
 
 /// What the u8 target of a segmentation means.
 enum class TargetKind : uint8_t {
-  regions,  ///< p = sigmoid(x), one output per region, up to 8; bit r of the target is region r
-  classes,  ///< p = softmax(x), 2 to 256 outputs; the target is the class. A target that is no
-            ///< class (>= C) is left out like padding.
+  regions,  ///< p = sigmoid(x), one output per region, 1 to 7; bit r of the target is region r
+  classes,  ///< p = softmax(x), 2 to 255 outputs; the target is the class. A target that is no
+            ///< class (>= C) is ignored too.
 };
 
-/// Over the valid voxels, per channel: I = sum p t, P = sum p, T = sum t.
+/// Over the voxels that are not ignored, per channel: I = sum p t, P = sum p, T = sum t.
 enum class LossName : uint8_t {
   dice,      ///< 1 - (2 I + s0) / (P + T + s1)
   log_dice,  ///< -log(2 (I + s0)) + log(P + T + s1): paper A (it can be negative)
@@ -47,8 +47,8 @@ struct SegmentationLossValues {
   /// One element each: one per sample; a single one, the mean over the samples, when a term is
   /// pooled.
   std::vector<ValueId> losses;
-  /// Per sample [1, 4, 1x1xC]: per channel the voxels decided and true, decided, true, and valid.
-  /// Decided is logit > 0 (regions), or the first largest logit (classes).
+  /// Per sample [1, 4, 1x1xC]: per channel the voxels decided and true, decided, true, and not
+  /// ignored. Decided is logit > 0 (regions), or the first largest logit (classes).
   std::vector<ValueId> counts;
 };
 
@@ -58,8 +58,9 @@ struct SegmentationCountRow {
 };
 
 /// Adds a segmentation loss. Per sample of the graph: logits [1, C, d, h, w], a plain u8 target
-/// [1, 1, d, h, w], and the box of valid voxels; voxels outside it (padding) are left out of loss
-/// and counts and get gradient 0.
+/// [1, 1, d, h, w]. Voxels whose target is kIgnoreTarget (tensor/target.h: padding, unlabelled
+/// voxels) are left out of loss and counts and get gradient 0. A sample all of whose voxels are
+/// ignored has loss 0 and gradient 0; where terms are pooled it joins with sums of 0.
 ///
 /// Differentiated, each loss seeds its gradient with 1 and the optimiser divides the sum by the
 /// number of samples; the single joint loss, a mean over S samples, therefore seeds with S.
@@ -69,10 +70,10 @@ struct SegmentationCountRow {
 /// Worked number: one voxel, one region, x = 0, t = 1, dice with s0 = s1 = 1: p = 0.5,
 /// 1 - (2 * 0.5 + 1) / (0.5 + 1 + 1) = 0.2.
 ///
-/// Throws ConfigError (terms) and ShapeError (counts of samples, channels, extents, boxes).
+/// Throws ConfigError (terms) and ShapeError (counts of samples, channels, extents).
 SegmentationLossValues segmentation_loss(GraphBuilder& builder, const SegmentationLossSpec& spec,
                                          std::span<const ValueId> logits,
                                          std::span<const ValueId> targets,
-                                         std::span<const Box3> valid, const std::string& name);
+                                         const std::string& name);
 
 }  // namespace wholemount

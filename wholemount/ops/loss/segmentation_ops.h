@@ -13,11 +13,10 @@ namespace wholemount {
 /// What the volume-sized operators know about their sample.
 struct SegmentationSample {
   TargetKind target = TargetKind::regions;
-  Box3 valid;           ///< voxels that count
   bool entropy = true;  ///< whether row `entropy` of the sums is wanted (else 0)
 };
 
-/// Rows of the sums; `voxels` repeats the number of voxels that count.
+/// Rows of the sums; `voxels` repeats the number of voxels that are not ignored.
 struct SegmentationSumRow {
   enum : int64_t {
     intersection = 0,  ///< I = sum p t
@@ -45,7 +44,8 @@ struct SegmentationCoefficientRow {
 
 /// {logits, target, coefficients} -> {grad_logits}:
 /// regions grad = p (1 - p) (a t + b) + e (p - t);
-/// classes grad_c = p_c (g_c - sum_k p_k g_k) + e (p_c - t_c) with g = a t + b; 0 outside `valid`.
+/// classes grad_c = p_c (g_c - sum_k p_k g_k) + e (p_c - t_c) with g = a t + b;
+/// 0 at ignored voxels.
 [[nodiscard]] std::shared_ptr<const Op> make_segmentation_backward_op(
     const SegmentationSample& sample);
 

@@ -6,12 +6,13 @@
 #include <limits>
 
 #include "wholemount/tensor/element.h"
+#include "wholemount/tensor/target.h"
 
 namespace wholemount {
 
 namespace {
 
-constexpr size_t kMaxChannels = 256;  // what a u8 target can tell apart
+constexpr size_t kMaxChannels = 256;  // 255 classes in whole channel blocks
 
 // One voxel at a time of the logits and the target.
 class VoxelReader {
@@ -36,8 +37,9 @@ class VoxelReader {
     }
   }
   [[nodiscard]] int64_t channels() const { return logits_.desc.c; }
+  // Whether the voxel is not to be ignored.
   [[nodiscard]] bool counts() const {
-    return kind_ == TargetKind::regions || label_ < channels();
+    return kind_ == TargetKind::regions ? label_ != kIgnoreTarget : label_ < channels();
   }
   [[nodiscard]] double logit(int64_t c) const { return read_element(logits_, 0, c, d_, h_, w_); }
   [[nodiscard]] double truth(int64_t c) const {
@@ -103,11 +105,11 @@ class ReferenceKernel : public Kernel {
 
  protected:
   template <class Visit>
-  void for_each_valid_voxel(const Visit& visit) const {
-    const Box3& valid = sample_.valid;
-    for (int64_t d = valid.begin.d; d < valid.end.d; ++d) {
-      for (int64_t h = valid.begin.h; h < valid.end.h; ++h) {
-        for (int64_t w = valid.begin.w; w < valid.end.w; ++w) {
+  void for_each_voxel(const Visit& visit) const {
+    const Extent3& extent = inputs_[0].extent;
+    for (int64_t d = 0; d < extent.d; ++d) {
+      for (int64_t h = 0; h < extent.h; ++h) {
+        for (int64_t w = 0; w < extent.w; ++w) {
           visit(d, h, w);
         }
       }
@@ -129,7 +131,7 @@ class SumsReference final : public ReferenceKernel {
     for (int64_t c = 0; c < voxel.channels(); ++c) {
       double sums[SegmentationSumRow::kNumRows] = {};
       double counts[SegmentationCountRow::kNumRows] = {};
-      for_each_valid_voxel([&](int64_t d, int64_t h, int64_t w) {
+      for_each_voxel([&](int64_t d, int64_t h, int64_t w) {
         voxel.move_to(d, h, w);
         if (!voxel.counts()) {
           return;
@@ -167,24 +169,17 @@ class BackwardReference final : public ReferenceKernel {
     VoxelReader voxel(args, sample_.target);
     const TensorView& out = args.outputs[0].view;
     const int64_t stored_channels = out.desc.num_blocks() * out.desc.block_width();
-    const Extent3& extent = out.desc.extent;
-    for (int64_t d = 0; d < extent.d; ++d) {
-      for (int64_t h = 0; h < extent.h; ++h) {
-        for (int64_t w = 0; w < extent.w; ++w) {
-          const bool is_valid =
-              contains(sample_.valid, {{d, h, w}, {d + 1, h + 1, w + 1}});
-          voxel.move_to(d, h, w);
-          // The gradient may overwrite the logits, so all channels are read first.
-          std::array<double, kMaxChannels> gradients{};
-          for (int64_t c = 0; is_valid && voxel.counts() && c < voxel.channels(); ++c) {
-            gradients[static_cast<size_t>(c)] = gradient(voxel, args.inputs[2].view, c);
-          }
-          for (int64_t c = 0; c < stored_channels; ++c) {
-            write_element(out, 0, c, d, h, w, gradients[static_cast<size_t>(c)]);
-          }
-        }
+    for_each_voxel([&](int64_t d, int64_t h, int64_t w) {
+      voxel.move_to(d, h, w);
+      // The gradient may overwrite the logits, so all channels are read first.
+      std::array<double, kMaxChannels> gradients{};
+      for (int64_t c = 0; voxel.counts() && c < voxel.channels(); ++c) {
+        gradients[static_cast<size_t>(c)] = gradient(voxel, args.inputs[2].view, c);
       }
-    }
+      for (int64_t c = 0; c < stored_channels; ++c) {
+        write_element(out, 0, c, d, h, w, gradients[static_cast<size_t>(c)]);
+      }
+    });
   }
 
  private:

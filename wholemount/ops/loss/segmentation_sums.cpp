@@ -6,10 +6,13 @@
 #include "wholemount/ops/loss/segmentation_ops.h"
 #include "wholemount/ops/loss/segmentation_reference.h"
 #include "wholemount/ops/loss/segmentation_segments.h"
+#include "wholemount/tensor/target.h"
 
 namespace wholemount {
 
 namespace {
+
+static_assert(kSegmentationIgnoreTarget == kIgnoreTarget);
 
 // Phase 0: sums of each slab. Phase 1: one task adds them in order.
 class SumsKernel final : public Kernel {
@@ -43,7 +46,7 @@ class SumsKernel final : public Kernel {
     return phase == 0 ? slabs_.num_slabs() : 1;
   }
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int /*input*/) const override {
-    return phase == 0 ? intersect(slabs_.box(task), sample_.valid) : Box3{};
+    return phase == 0 ? slabs_.box(task) : Box3{};
   }
   [[nodiscard]] Box3 output_box(int phase, int64_t /*task*/, int output) const override {
     return phase == 1 ? whole_box(outputs_[static_cast<size_t>(output)].extent) : Box3{};
@@ -81,17 +84,16 @@ class SumsKernel final : public Kernel {
       }
       groups = 0;
     };
-    for_each_segment(intersect(slabs_.box(task), sample_.valid), logits_.extent,
-                     [&](int64_t d, int64_t h, int64_t w, int64_t count) {
-                       if (groups + divide_up(count, 16) > kMaxGroups) {
-                         flush();
-                       }
-                       groups += divide_up(count, 16);
-                       sums.run.logits = logits.at<float>(0, 0, d, h, w);
-                       sums.run.target = args.inputs[1].view.at<uint8_t>(0, 0, d, h, w);
-                       sums.run.num_voxels = count;
-                       sum_(sums);
-                     });
+    for_each_segment(slabs_.box(task), [&](int64_t d, int64_t h, int64_t w, int64_t count) {
+      if (groups + divide_up(count, 16) > kMaxGroups) {
+        flush();
+      }
+      groups += divide_up(count, 16);
+      sums.run.logits = logits.at<float>(0, 0, d, h, w);
+      sums.run.target = args.inputs[1].view.at<uint8_t>(0, 0, d, h, w);
+      sums.run.num_voxels = count;
+      sum_(sums);
+    });
     flush();
     double* result = partial(task, args);
     for (int64_t row = 0; row < lanes_ / 16; ++row) {
@@ -155,9 +157,9 @@ class SegmentationSumsOp final : public Op {
     return {TensorDesc::plain(1, SegmentationSumRow::kNumRows, row, DType::f64),
             TensorDesc::plain(1, SegmentationCountRow::kNumRows, row, DType::f64)};
   }
-  [[nodiscard]] Box3 input_region(int /*input*/, const Box3& /*output_box*/,
-                                  std::span<const TensorDesc> /*inputs*/) const override {
-    return sample_.valid;
+  [[nodiscard]] Box3 input_region(int input, const Box3& /*output_box*/,
+                                  std::span<const TensorDesc> inputs) const override {
+    return whole_box(inputs[static_cast<size_t>(input)].extent);
   }
   // The gradient of the logits is taken by the loss, which knows the coefficients.
   [[nodiscard]] std::shared_ptr<const Kernel> prepare(
@@ -182,7 +184,7 @@ void check_segmentation_inputs(const TensorDesc& logits, const TensorDesc& targe
                      ", wanted one sample (n = 1) of f32 or f64");
   }
   const int64_t least = sample.target == TargetKind::regions ? 1 : 2;
-  const int64_t most = sample.target == TargetKind::regions ? 8 : 256;
+  const int64_t most = sample.target == TargetKind::regions ? 7 : 255;
   if (logits.c < least || logits.c > most) {
     throw ShapeError(where + ": logits have " + std::to_string(logits.c) + " channels, wanted " +
                      std::to_string(least) + " to " + std::to_string(most) +
@@ -191,10 +193,6 @@ void check_segmentation_inputs(const TensorDesc& logits, const TensorDesc& targe
   const TensorDesc wanted = TensorDesc::plain(1, 1, logits.extent, DType::u8);
   if (target != wanted) {
     throw ShapeError(where + ": target is " + to_string(target) + ", wanted " + to_string(wanted));
-  }
-  if (!contains(whole_box(logits.extent), sample.valid)) {
-    throw ShapeError(where + ": the box of valid voxels leaves the extent " +
-                     to_string(logits.extent));
   }
 }
 

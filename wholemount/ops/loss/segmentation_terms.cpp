@@ -94,6 +94,10 @@ class LossKernel final : public Kernel {
   double add_dice(const LossTerm& term, const KernelArgs& args) const {
     const size_t num_samples = args.inputs.size();
     const double inverse_samples = 1.0 / static_cast<double>(num_samples);
+    double all_voxels = 0.0;
+    for (size_t sample = 0; sample < num_samples; ++sample) {
+      all_voxels += sum_of(args, sample, SegmentationSumRow::voxels, 0);
+    }
     const int64_t first =
         spec_.target == TargetKind::classes && !term.include_background ? 1 : 0;
     const double share = 1.0 / static_cast<double>(channels() - first);
@@ -109,6 +113,11 @@ class LossKernel final : public Kernel {
                                          mean[SegmentationSumRow::predicted],
                                          mean[SegmentationSumRow::truth]);
       for (size_t sample = 0; sample < num_samples; ++sample) {
+        const double voxels =
+            term.pooled ? all_voxels : sum_of(args, sample, SegmentationSumRow::voxels, 0);
+        if (voxels <= 0.0) {
+          continue;  // smoothing alone would give nothing a loss
+        }
         const DiceValue dice =
             term.pooled ? joint
                         : dice_value(term, sum_of(args, sample, SegmentationSumRow::intersection, c),
