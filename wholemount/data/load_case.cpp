@@ -210,10 +210,6 @@ StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored) {
   return staging;
 }
 
-uint8_t padding_code(const TargetDefinition& target) {
-  return target.coding == LabelCoding::classes ? kIgnoreTarget : 0;
-}
-
 std::vector<Extent3> read_case_extents(std::span<const Case> cases) {
   std::vector<Extent3> extents;
   extents.reserve(cases.size());
@@ -265,7 +261,7 @@ LoadedCase load_case(const Case& subject, const CaseRequest& request, const Load
   if (spec.target) {
     std::byte* const target = memory.data() + staging.target_offset;
     loaded.target = whole_view(*staging.target, target);
-    if (padded) std::memset(target, padding_code(*spec.target), staging.target->bytes());
+    if (padded) std::memset(target, kIgnoreTarget, staging.target->bytes());
     std::vector<uint8_t> labels(static_cast<size_t>(row_voxels));
     read_target(stored, &labels);
   }

@@ -45,7 +45,7 @@ struct LoadedCase {
   uint64_t epoch = 0;
   std::string id;
   TensorView image;                    ///< f32 [1, channels, padded]
-  std::optional<TensorView> target;    ///< u8 [1, 1, padded]; padding holds 0
+  std::optional<TensorView> target;    ///< u8 [1, 1, padded]; padding holds kIgnoreTarget
   Placement placement;                 ///< placement.valid: the part that is not padding
   VolumeHeader header;                 ///< of the first channel's file: geometry for outputs
   SpatialMove move;                    ///< what augmentation did
@@ -57,10 +57,6 @@ struct CaseRequest {
   int64_t case_index = 0;
   uint64_t epoch = 0;
 };
-
-/// What a target holds in padding: kIgnoreTarget (tensor/target.h) for classes; 0 for regions,
-/// because the region loss reads every bit of a target and would take 255 for all regions at once.
-[[nodiscard]] uint8_t padding_code(const TargetDefinition& target);
 
 /// Extent of every case, from the headers alone. Throws FileError as NiftiReader does.
 [[nodiscard]] std::vector<Extent3> read_case_extents(std::span<const Case> cases);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "wholemount/data/dataset_test_support.h"
+#include "wholemount/tensor/target.h"
 
 namespace wholemount {
 namespace {
@@ -39,7 +40,7 @@ Loaded load(const Case& subject, const LoadSpec& spec, const Extent3& stored, ui
   return result;
 }
 
-TEST(LoadCase, voxels_lie_in_the_tensor_and_padding_is_zero) {
+TEST(LoadCase, voxels_lie_in_the_tensor_with_zero_around_and_an_ignored_target) {
   const TemporaryFolder folder;
   const Extent3 extent{3, 5, 6};
   const Dataset dataset = make_brain_dataset(folder, {extent});
@@ -57,7 +58,7 @@ TEST(LoadCase, voxels_lie_in_the_tensor_and_padding_is_zero) {
           EXPECT_EQ(*loaded.image.at<float>(0, c, d, h, w),
                     inside ? test_intensity(c, d, h - 1, w - 1) : 0.0F);
           EXPECT_EQ(*loaded.target->at<uint8_t>(0, 0, d, h, w),
-                    inside ? test_label(d, h - 1, w - 1) : padding_code(*spec.target));
+                    inside ? test_label(d, h - 1, w - 1) : kIgnoreTarget);
         }
       }
     }
@@ -157,6 +158,18 @@ TEST(LoadCase, augmentation_moves_image_and_target_together_and_repeats) {
     }
   }
   EXPECT_GT(changed, 4);
+}
+
+TEST(LoadCase, padding_of_a_region_target_is_ignored_too) {
+  const TemporaryFolder folder;
+  const Extent3 extent{2, 2, 3};
+  const Dataset dataset = make_brain_dataset(folder, {extent});
+  LoadSpec spec = plain_spec(dataset);
+  spec.target = make_target(dataset, {"whole-tumour", "tumour-core"});
+  spec.shape.multiple = {2, 2, 4};
+  const Loaded result = load(dataset.cases[0], spec, extent);
+  EXPECT_EQ(*result.loaded.target->at<uint8_t>(0, 0, 1, 1, 3), kIgnoreTarget);
+  EXPECT_LT(*result.loaded.target->at<uint8_t>(0, 0, 1, 1, 2), 4);
 }
 
 TEST(LoadCase, bad_cases_are_file_errors) {
