@@ -9,8 +9,14 @@
 #include "cli/command.h"
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/error.h"
+#include "wholemount/base/memory.h"
 #include "wholemount/base/terminal.h"
+#include "wholemount/exec/safetensors.h"
 #include "wholemount/predict/evaluation.h"
+#include "wholemount/train/calibration.h"
+#include "wholemount/train/case_evaluation.h"
+#include "wholemount/train/job_from_data.h"
+#include "wholemount/train/model_file.h"
 
 namespace wholemount::cli {
 
@@ -20,6 +26,9 @@ struct EvaluateOptions {
   CommonOptions common;
   std::string predictions;
   std::string reference;
+  std::string data;   ///< evaluate RUN: root of the data set; empty: the run's own
+  std::string split;  ///< evaluate RUN: train, validation, test
+  std::string memory;
   std::vector<std::string> labels;
   bool partial = false;
   bool no_surfaces = false;
@@ -91,10 +100,74 @@ void evaluate_files(const EvaluateOptions& options) {
   finish_evaluation(options, names, evaluation.summary);
 }
 
+const std::vector<int64_t>& split_part(const Split& split, const std::string& name) {
+  if (name == "train") return split.train;
+  if (name == "validation") return split.validation;
+  if (name == "test") return split.test;
+  throw ConfigError("--split " + name + ": wanted train, validation or test");
+}
+
+// Runs a model over a part of its data set's split and scores it, without writing predictions.
+void evaluate_run(const EvaluateOptions& options) {
+  const std::string path = model_path(options.predictions);
+  ModelSpec model = read_model_spec(path);
+  if (!options.data.empty()) model.config.data.root = options.data;
+  const DataJob data = job_from_data(model.config);
+  if (net_spec_text(model.config, data.job.task) != net_spec_text(model.config, model.task)) {
+    throw ConfigError(path + ": the model's channels or outputs are not those of " +
+                      model.config.data.root);
+  }
+  const int threads = thread_count(options.common);
+  PlanSpec plan_spec;
+  plan_spec.num_threads = threads;
+  InferenceSpec inference;
+  inference.target = data.job.task.target;
+  inference.loss = data.job.loss;
+  InferencePrograms programs(data.job.network, inference, plan_spec,
+                             current_time_model(plan_spec.target, threads));
+  EvaluationCases cases{data.dataset.cases, split_part(data.split, options.split),
+                        &data.evaluation_load, {}, {}};
+  if (cases.indices.empty()) {
+    throw ConfigError("the " + options.split + " part of the split is empty");
+  }
+  std::vector<Extent3> extents;
+  size_t arena_bytes = 0;
+  for (const int64_t index : cases.indices) {
+    extents.push_back(data.extents[static_cast<size_t>(index)]);
+    const Extent3 padded = place_volume(extents.back(), data.evaluation_load.shape).padded;
+    arena_bytes = std::max(arena_bytes, programs.get(padded).program->arena_bytes);
+  }
+  cases.staging = plan_staging(data.evaluation_load, extents, 2);
+  const size_t need = process_memory().resident_bytes + arena_bytes + cases.staging.total_bytes;
+  const size_t budget =
+      options.memory.empty() ? available_memory_bytes() : parse_bytes(options.memory);
+  if (need > budget) {
+    throw MemoryBudgetError("evaluating these cases whole needs " + format_bytes(need) +
+                            ", the memory budget is " + format_bytes(budget) +
+                            ". The smallest budget that works is " + std::to_string(need) +
+                            " bytes");
+  }
+  ThreadPool pool(threads);
+  ParameterStore store(programs.get(data.job.network.divisor).graph.graph->parameters, {});
+  load_weights(SafetensorsFile(path), store);
+  Session session(pool, store, arena_bytes);
+  const LossAndCounts result = evaluate_cases(cases, programs, session);
+  const ScoreSummary summary = score_summary(cases, data.job.task, result);
+  finish_evaluation(options, summary.label_names, summary);
+}
+
 void run_evaluate(const EvaluateOptions& options) {
+  if (!options.split.empty()) {
+    if (!options.reference.empty()) {
+      throw ConfigError("evaluate: --split takes the labels from the data set; give either LABELS "
+                        "or --split");
+    }
+    evaluate_run(options);
+    return;
+  }
   if (options.reference.empty()) {
     throw ConfigError("evaluate: wanted the reference labels after " + options.predictions +
-                      ": evaluate PREDICTIONS LABELS");
+                      ": evaluate PREDICTIONS LABELS, or evaluate RUN --data ROOT --split NAME");
   }
   evaluate_files(options);
 }
@@ -124,6 +197,11 @@ void add_evaluate_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--no-surfaces", options->no_surfaces,
                     "leave NSD and HD95 out: one reading, two planes of memory");
+  command->add_option("--split", options->split,
+                      "PREDICTIONS is a run folder or model: run it over this part of the split "
+                      "(train, validation, test) of its data set");
+  command->add_option("--data", options->data, "with --split: the data set's folder");
+  command->add_option("--memory", options->memory, "with --split: memory budget, e.g. 8G");
   command->add_option("--out", options->out, "also write the JSON to this file");
   add_common_options(*command, options->common);
   command->footer(
@@ -133,6 +211,7 @@ void add_evaluate_command(CLI::App& app) {
       "Examples:\n"
       "  wholemount evaluate predictions Task04_Hippocampus/labelsTr --partial\n"
       "  wholemount evaluate predictions labels --labels 1+2+3,2+3,3 --out summary.json\n"
+      "  wholemount evaluate runs/hippocampus --data Task04_Hippocampus --split validation\n"
       "  wholemount evaluate scan_prediction.nii.gz scan_label.nii.gz --json\n"
       "Exit 3 when files are missing, damaged, or lie on different grids.");
   command->callback([options] { run_evaluate(*options); });

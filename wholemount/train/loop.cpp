@@ -12,6 +12,7 @@
 #include "wholemount/base/memory.h"
 #include "wholemount/base/signal_flag.h"
 #include "wholemount/train/calibration.h"
+#include "wholemount/train/case_evaluation.h"
 #include "wholemount/train/checkpoint.h"
 #include "wholemount/train/model_file.h"
 #include "wholemount/train/progress.h"
@@ -281,26 +282,12 @@ class Training {
     }
     const double begin = monotonic_seconds();
     show_progress("evaluating");
-    std::vector<CaseRequest> order;
-    for (const int64_t index : data_.split.validation) {
-      order.push_back({index, 0});
-    }
-    CaseStream stream(data_.dataset.cases, data_.evaluation_load, data_.staging, std::move(order),
-                      {staging_.data(), data_.staging.slots_bytes()});
-    LossAndCounts result;
-    while (const LoadedCase* loaded = stream.next()) {
-      const InferenceProgram& program = programs_.evaluation.get(loaded->image.desc.extent);
-      RunSpec run;
-      run.inputs = {{program.graph.image, loaded->image.origin},
-                    {program.graph.target, loaded->target->origin}};
-      session_->run(*program.program, run);
-      result.loss_sum +=
-          *session_->view(*program.program, program.graph.loss).at<const double>(0, 0);
-      ++result.losses;
-      result.samples.push_back(
-          read_counts(session_->view(*program.program, program.graph.counts)));
-      stream.release(loaded);
-    }
+    const EvaluationCases cases{data_.dataset.cases,
+                                data_.split.validation,
+                                &data_.evaluation_load,
+                                data_.staging,
+                                {staging_.data(), data_.staging.slots_bytes()}};
+    const LossAndCounts result = evaluate_cases(cases, programs_.evaluation, *session_);
     metrics_ = segmentation_scores(job_.task, result.samples);
     state_.validation_losses.push_back(result.mean_loss());
     if (metrics_["Dice"].has_value() &&
