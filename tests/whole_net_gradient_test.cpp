@@ -16,6 +16,7 @@ namespace {
 
 struct GradientCase {
   NormKind norm;
+  int64_t filters;
   int64_t extent;
   size_t num_samples;
 };
@@ -29,6 +30,7 @@ SegmentationLossSpec dice_and_bce() {
 
 UpdateGraph build(const GradientCase& c, DType dtype) {
   UNet3dSpec spec;
+  spec.filters = c.filters;
   spec.norm = c.norm;
   const std::vector<Extent3> extents(c.num_samples, Extent3{c.extent, c.extent, c.extent});
   return build_update_graph(unet3d_network(spec), dice_and_bce(), extents, dtype);
@@ -151,19 +153,20 @@ TEST_P(WholeNetGradient, agrees_with_a_float64_run_that_follows_the_same_masks) 
 }
 
 std::string case_name(const testing::TestParamInfo<GradientCase>& info) {
-  return std::string(info.param.norm == NormKind::batch ? "batch" : "instance") + "_norm_" +
-         std::to_string(info.param.extent) + "_cubed_" + std::to_string(info.param.num_samples) +
+  return std::string(info.param.norm == NormKind::batch ? "batch" : "instance") + "_norm_f" +
+         std::to_string(info.param.filters) + "_" + std::to_string(info.param.extent) + "_cubed_" + std::to_string(info.param.num_samples) +
          (info.param.num_samples == 1 ? "_sample" : "_samples");
 }
 
 INSTANTIATE_TEST_SUITE_P(Quick, WholeNetGradient,
-                         testing::Values(GradientCase{NormKind::instance, 32, 1},
-                                         GradientCase{NormKind::batch, 32, 1},
-                                         GradientCase{NormKind::batch, 32, 2}),
+                         testing::Values(GradientCase{NormKind::instance, 4, 32, 1},
+                                         GradientCase{NormKind::batch, 4, 32, 2}),
                          case_name);
 INSTANTIATE_TEST_SUITE_P(Slow, WholeNetGradient,
-                         testing::Values(GradientCase{NormKind::instance, 64, 1},
-                                         GradientCase{NormKind::batch, 64, 1}),
+                         testing::Values(GradientCase{NormKind::instance, 16, 32, 1},
+                                         GradientCase{NormKind::batch, 16, 32, 2},
+                                         GradientCase{NormKind::instance, 16, 64, 1},
+                                         GradientCase{NormKind::batch, 16, 64, 1}),
                          case_name);
 
 }  // namespace
