@@ -34,8 +34,8 @@ void run_bench_step(const BenchStepOptions& options) {
   ThreadPool pool(threads);
   const StepBench bench = bench_step(job, plan, programs, pool, options.rounds);
   // One program holds some of the update's samples; the update takes as many as it needs.
-  const double programs_per_update = static_cast<double>(update_batch(job)) /
-                                     static_cast<double>(samples_per_program(job));
+  const double programs_per_update =
+      static_cast<double>(update_batch(job)) / static_cast<double>(samples_per_program(job));
   const double step_seconds = bench.median_seconds * programs_per_update;
   const double gflops = static_cast<double>(plan.step_flops) / step_seconds / 1e9;
   if (options.common.json) {
@@ -59,13 +59,14 @@ void run_bench_step(const BenchStepOptions& options) {
     std::printf("%s\n", json.dump(2).c_str());
     return;
   }
-  std::printf("update of %lld x %s: %s (predicted %s), forward %s, %.1f GFLOPS effective, %.0f %% of "
-              "the %.1f GFLOPS peak, %s peak\n\n",
-              static_cast<long long>(update_batch(job)), to_string(plan.largest.front()).c_str(),
-              format_duration(step_seconds).c_str(), format_duration(plan.step_seconds).c_str(),
-              format_duration(bench.forward_seconds * programs_per_update).c_str(), gflops,
-              100.0 * gflops * 1e9 / bench.peak_flops, bench.peak_flops / 1e9,
-              format_bytes(bench.peak_bytes).c_str());
+  std::printf(
+      "update of %lld x %s: %s (predicted %s), forward %s, %.1f GFLOPS effective, %.0f %% of "
+      "the %.1f GFLOPS peak, %s peak\n\n",
+      static_cast<long long>(update_batch(job)), to_string(plan.largest.front()).c_str(),
+      format_duration(step_seconds).c_str(), format_duration(plan.step_seconds).c_str(),
+      format_duration(bench.forward_seconds * programs_per_update).c_str(), gflops,
+      100.0 * gflops * 1e9 / bench.peak_flops, bench.peak_flops / 1e9,
+      format_bytes(bench.peak_bytes).c_str());
   std::printf("%-40s %6s %10s %8s %10s %10s\n", "kernel", "nodes", "ms", "share", "GFLOPS", "GB/s");
   for (const KernelTime& kernel : bench.kernels) {
     std::printf("%-40s %6lld %10.2f %7.1f%% %10.1f %10.2f\n", kernel.kernel.c_str(),

@@ -34,7 +34,8 @@ void run_calibrate(const CommonOptions& options) {
     return;
   }
   std::printf("machine    %s\n", model.machine.c_str());
-  std::printf("peak       %.1f GFLOPS (multiply-add, float32)\n", model.peak_flops_per_second / 1e9);
+  std::printf("peak       %.1f GFLOPS (multiply-add, float32)\n",
+              model.peak_flops_per_second / 1e9);
   std::printf("copy       %.1f GB/s (read + written)\n", model.copy_bytes_per_second / 1e9);
   std::printf("dispatch   %.1f us a phase\n\n", model.dispatch_seconds * 1e6);
   for (const auto& [name, rate] : model.flops_per_second) {

@@ -125,8 +125,8 @@ void evaluate_run(const EvaluateOptions& options) {
   inference.loss = data.job.loss;
   InferencePrograms programs(data.job.network, inference, plan_spec,
                              current_time_model(plan_spec.target, threads));
-  EvaluationCases cases{data.dataset.cases, split_part(data.split, options.split),
-                        &data.evaluation_load, {}, {}};
+  EvaluationCases cases{
+      data.dataset.cases, split_part(data.split, options.split), &data.evaluation_load, {}, {}};
   if (cases.indices.empty()) {
     throw ConfigError("the " + options.split + " part of the split is empty");
   }
@@ -159,8 +159,9 @@ void evaluate_run(const EvaluateOptions& options) {
 void run_evaluate(const EvaluateOptions& options) {
   if (!options.split.empty()) {
     if (!options.reference.empty()) {
-      throw ConfigError("evaluate: --split takes the labels from the data set; give either LABELS "
-                        "or --split");
+      throw ConfigError(
+          "evaluate: --split takes the labels from the data set; give either LABELS "
+          "or --split");
     }
     evaluate_run(options);
     return;

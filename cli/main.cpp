@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
     cli::add_evaluate_command(app);
     cli::add_calibrate_command(app);
     cli::add_bench_command(app);
+    cli::add_report_command(app);
     app.parse(argc, argv);
     return static_cast<int>(ExitCode::done);
   } catch (const CLI::ParseError& error) {

@@ -81,12 +81,11 @@ void print_plan(const JobSpec& job, const JobPlan& plan, const TimeModel& time) 
   std::printf("  (arena %.3f x its liveness lower bound; all layer outputs would be %s)\n\n",
               static_cast<double>(plan.arena_bytes) / static_cast<double>(plan.lower_bound_bytes),
               format_bytes(static_cast<size_t>(plan.layer_output_bytes)).c_str());
-  std::printf("update %s, epoch %s (%lld updates), run %s%s\n",
-              format_duration(plan.step_seconds).c_str(),
-              format_duration(plan.epoch_seconds).c_str(),
-              static_cast<long long>(steps_per_epoch(job)),
-              format_duration(plan.total_seconds).c_str(),
-              time.measured ? "" : "  (a guess: run `wholemount calibrate` once on this machine)");
+  std::printf(
+      "update %s, epoch %s (%lld updates), run %s%s\n", format_duration(plan.step_seconds).c_str(),
+      format_duration(plan.epoch_seconds).c_str(), static_cast<long long>(steps_per_epoch(job)),
+      format_duration(plan.total_seconds).c_str(),
+      time.measured ? "" : "  (a guess: run `wholemount calibrate` once on this machine)");
 }
 
 /// What is live at the fullest step, largest first.

@@ -37,7 +37,8 @@ std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
     std::vector<std::string> found;
     for (const auto& entry : std::filesystem::directory_iterator(input)) {
       const std::string name = entry.path().filename().string();
-      const bool is_nifti = name.size() > 4 && (name.ends_with(".nii") || name.ends_with(".nii.gz"));
+      const bool is_nifti =
+          name.size() > 4 && (name.ends_with(".nii") || name.ends_with(".nii.gz"));
       if (is_nifti && name.rfind("._", 0) != 0) {
         found.push_back(entry.path().string());
       }
@@ -79,15 +80,14 @@ void run_predict(const PredictOptions& options) {
   const std::vector<ParameterSpec> parameters =
       programs.get(spec.network.divisor).graph.graph->parameters;
   const PredictPlan plan = plan_prediction(spec, cases, programs, parameters);
-  const size_t budget = options.memory.empty() ? available_memory_bytes()
-                                               : parse_bytes(options.memory);
+  const size_t budget =
+      options.memory.empty() ? available_memory_bytes() : parse_bytes(options.memory);
   if (plan.peak_bytes() > budget) {
-    throw MemoryBudgetError("predicting these images whole needs " +
-                            format_bytes(plan.peak_bytes()) + ", the memory budget is " +
-                            format_bytes(budget) + ". Largest: activations " +
-                            format_bytes(plan.arena_bytes) + ", data staging " +
-                            format_bytes(plan.data_bytes) + ". The smallest budget that works is " +
-                            std::to_string(plan.peak_bytes()) + " bytes");
+    throw MemoryBudgetError(
+        "predicting these images whole needs " + format_bytes(plan.peak_bytes()) +
+        ", the memory budget is " + format_bytes(budget) + ". Largest: activations " +
+        format_bytes(plan.arena_bytes) + ", data staging " + format_bytes(plan.data_bytes) +
+        ". The smallest budget that works is " + std::to_string(plan.peak_bytes()) + " bytes");
   }
   ThreadPool pool(threads);
   ParameterStore store(parameters, {});

@@ -75,14 +75,16 @@ void add_train_command(CLI::App& app) {
   add_common_options(*command, options->common);
   command->add_option("--out", options->out, "run folder (default runs/last)");
   command->add_flag("--resume", options->resume, "go on from the run folder's last checkpoint");
-  command->add_option("--max-steps", options->max_steps,
-                      "stop after this many updates, without a final evaluation")
+  command
+      ->add_option("--max-steps", options->max_steps,
+                   "stop after this many updates, without a final evaluation")
       ->check(CLI::PositiveNumber);
   command->footer(
       "Examples:\n"
       "  wholemount train examples/hippocampus.toml --out runs/hippocampus\n"
       "  wholemount train examples/hippocampus.toml --out runs/hippocampus --resume\n"
-      "  wholemount train examples/hippocampus.toml --out runs/wide --set net.filters=32 --memory 4G\n"
+      "  wholemount train examples/hippocampus.toml --out runs/wide --set net.filters=32 --memory "
+      "4G\n"
       "SIGTERM and SIGINT write a checkpoint and end with exit 0.");
   command->callback([options] { run_train(*options); });
 }

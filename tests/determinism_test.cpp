@@ -54,8 +54,8 @@ std::string digest_after_three_updates(const SmallRun& c) {
   const auto micro = static_cast<size_t>(c.micro_batch);
   size_t arena_bytes = 0;
   for (size_t s = 0; s < extents.size(); s += micro) {
-    arena_bytes = std::max(
-        arena_bytes, programs.get(std::span(extents).subspan(s, micro)).program->arena_bytes);
+    arena_bytes = std::max(arena_bytes,
+                           programs.get(std::span(extents).subspan(s, micro)).program->arena_bytes);
   }
   OptimiserSpec optimiser;
   const GradientFold fold(c.batch, 8);

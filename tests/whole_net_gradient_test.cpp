@@ -45,9 +45,9 @@ void set_inputs(Interpreter& run, const UpdateGraph& graph, const GradientCase& 
     for (int64_t d = 0; d < c.extent; ++d) {
       for (int64_t h = 0; h < c.extent; ++h) {
         for (int64_t w = 0; w < c.extent; ++w) {
-          const double radius = std::hypot(static_cast<double>(d) - 12.0 - static_cast<double>(s),
-                                           static_cast<double>(h) - 16.0,
-                                           static_cast<double>(w) - 14.0);
+          const double radius =
+              std::hypot(static_cast<double>(d) - 12.0 - static_cast<double>(s),
+                         static_cast<double>(h) - 16.0, static_cast<double>(w) - 14.0);
           target.push_back(radius < 8.0 ? 1.0 : 0.0);
           // Rounded to float32, so that both runs see the same image.
           image.push_back(static_cast<float>((radius < 9.0 ? 1.0 : 0.0) + rng.next_normal()));
@@ -74,7 +74,8 @@ void set_parameters(Interpreter& run) {
       const double draw = rng.next_normal();
       const bool is_weight = spec.role == ParameterRole::weight;
       const bool is_scale = spec.role == ParameterRole::norm_scale;
-      element = static_cast<float>(is_weight ? draw * deviation : (is_scale ? 1.0 : 0.0) + 0.1 * draw);
+      element =
+          static_cast<float>(is_weight ? draw * deviation : (is_scale ? 1.0 : 0.0) + 0.1 * draw);
     }
     run.set(static_cast<ValueId>(id), values);
   }
@@ -148,13 +149,14 @@ TEST_P(WholeNetGradient, agrees_with_a_float64_run_that_follows_the_same_masks) 
     }
   }
   RecordProperty("worst_relative_l2", std::to_string(worst));
-  std::printf("worst relative l2 per layer %.2e, worst |bias| / |weight| before a norm %.2e\n", worst,
-              worst_bias);
+  std::printf("worst relative l2 per layer %.2e, worst |bias| / |weight| before a norm %.2e\n",
+              worst, worst_bias);
 }
 
 std::string case_name(const testing::TestParamInfo<GradientCase>& info) {
   return std::string(info.param.norm == NormKind::batch ? "batch" : "instance") + "_norm_f" +
-         std::to_string(info.param.filters) + "_" + std::to_string(info.param.extent) + "_cubed_" + std::to_string(info.param.num_samples) +
+         std::to_string(info.param.filters) + "_" + std::to_string(info.param.extent) + "_cubed_" +
+         std::to_string(info.param.num_samples) +
          (info.param.num_samples == 1 ? "_sample" : "_samples");
 }
 

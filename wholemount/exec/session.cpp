@@ -73,8 +73,7 @@ void Session::run_step(const Program& program, const Binding& binding, const Run
       input.transform.slope = transform.slope;
       if (transform.statistics != kNone) {
         const TensorView statistics = view_of(program, binding, transform.statistics);
-        const int64_t row_bytes =
-            statistics.block_pitch * dtype_bytes(statistics.desc.dtype);
+        const int64_t row_bytes = statistics.block_pitch * dtype_bytes(statistics.desc.dtype);
         input.transform.scale = statistics.origin + StatisticsRow::scale * row_bytes;
         input.transform.shift = statistics.origin + StatisticsRow::shift * row_bytes;
       }

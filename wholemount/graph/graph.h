@@ -52,8 +52,8 @@ struct Node {
   std::vector<ValueId> inputs;   ///< kNone for an absent optional input
   std::vector<ValueId> outputs;  ///< kNone for an output nobody wants
   Pass pass = Pass::forward;
-  int32_t layer = 0;        ///< nodes of one layer for different samples share it
-  int32_t sample = kNone;   ///< sample of the graph it belongs to; kNone: joins samples
+  int32_t layer = 0;       ///< nodes of one layer for different samples share it
+  int32_t sample = kNone;  ///< sample of the graph it belongs to; kNone: joins samples
 };
 
 /// What a parameter is to the optimiser.

@@ -39,7 +39,8 @@ class Op {
   [[nodiscard]] virtual Box3 input_region(int input, const Box3& output_box,
                                           std::span<const TensorDesc> inputs) const = 0;
 
-  /// Whether output `output` may share the memory of input `input` (same bytes, element by element).
+  /// Whether output `output` may share the memory of input `input` (same bytes, element by
+  /// element).
   [[nodiscard]] virtual bool may_overwrite(int /*input*/, int /*output*/) const { return false; }
 
   /// Whether input `input` may carry a LoadTransform; otherwise the builder writes it out first.

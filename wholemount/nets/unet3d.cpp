@@ -77,9 +77,8 @@ class UNet3dBuilder {
 
   Samples norm_and_activation(const Samples& x, const std::string& name) {
     if (!spec_.norm.has_value()) {
-      return for_each_sample([&](size_t s) {
-        return activation(builder_, spec_.slope, x[s], name + ".activation");
-      });
+      return for_each_sample(
+          [&](size_t s) { return activation(builder_, spec_.slope, x[s], name + ".activation"); });
     }
     builder_.next_layer();
     NormSpec norm;
@@ -110,8 +109,7 @@ class UNet3dBuilder {
     spec.c_out = spec_.filters << level;
     spec.kernel = spec_.pool;
     spec.stride = spec_.pool;
-    return for_each_sample(
-        [&](size_t s) { return conv_transpose(builder_, spec, x[s], name); });
+    return for_each_sample([&](size_t s) { return conv_transpose(builder_, spec, x[s], name); });
   }
 
   GraphBuilder& builder_;
@@ -131,8 +129,8 @@ void check_spec(const UNet3dSpec& spec) {
     fail("needs at least one input and one output channel");
   }
   if (spec.norm == NormKind::group && (spec.groups < 1 || spec.filters % spec.groups != 0)) {
-    fail("groups = " + std::to_string(spec.groups) + " does not divide filters = " +
-         std::to_string(spec.filters));
+    fail("groups = " + std::to_string(spec.groups) +
+         " does not divide filters = " + std::to_string(spec.filters));
   }
   if (!(spec.slope >= 0.0F && spec.slope <= 1.0F)) {
     fail("slope = " + std::to_string(spec.slope) + "; wanted 0 to 1");
@@ -158,8 +156,8 @@ std::vector<ValueId> unet3d(GraphBuilder& builder, const UNet3dSpec& spec,
   for (const ValueId image : images) {
     const TensorDesc& desc = builder.desc(image);
     if (desc.c != spec.in_channels) {
-      throw ShapeError("net wants " + std::to_string(spec.in_channels) + " channels, the image has " +
-                       std::to_string(desc.c));
+      throw ShapeError("net wants " + std::to_string(spec.in_channels) +
+                       " channels, the image has " + std::to_string(desc.c));
     }
     if (desc.extent.d % divisor.d != 0 || desc.extent.h % divisor.h != 0 ||
         desc.extent.w % divisor.w != 0) {

@@ -25,12 +25,12 @@ struct UNet3dSpec {
   int64_t levels = 5;
   /// Empty: no norm, the activation follows the convolution.
   std::optional<NormKind> norm = NormKind::instance;
-  int64_t groups = 8;        ///< for group norm
-  float epsilon = 1e-5F;     ///< added to the variance
-  float slope = 0.0F;        ///< of the leaky ReLU; 0 is ReLU
+  int64_t groups = 8;     ///< for group norm
+  float epsilon = 1e-5F;  ///< added to the variance
+  float slope = 0.0F;     ///< of the leaky ReLU; 0 is ReLU
   Decoder decoder = Decoder::transposed;
-  Extent3 kernel{3, 3, 3};   ///< odd; {1, 3, 3} for 2-D
-  Extent3 pool{2, 2, 2};     ///< {1, 2, 2} for 2-D
+  Extent3 kernel{3, 3, 3};  ///< odd; {1, 3, 3} for 2-D
+  Extent3 pool{2, 2, 2};    ///< {1, 2, 2} for 2-D
 };
 
 /// What every axis of the input must be a multiple of: pool^(levels - 1).

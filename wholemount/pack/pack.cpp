@@ -104,11 +104,21 @@ Packing pack(std::span<const Interval> intervals, size_t alignment) {
   };
   using Key = std::function<std::pair<size_t, size_t>(size_t)>;
   const Key keys[] = {
-      [&](size_t i) { return std::pair{sizes[i], length(i)}; },
-      [&](size_t i) { return std::pair{length(i), sizes[i]}; },
-      [&](size_t i) { return std::pair{sizes[i] / 64 * length(i), sizes[i]}; },
-      [&](size_t i) { return std::pair{size_t{at_peak(i)}, sizes[i]}; },
-      [&](size_t i) { return std::pair{size_t{at_peak(i)}, length(i)}; },
+      [&](size_t i) {
+        return std::pair{sizes[i], length(i)};
+      },
+      [&](size_t i) {
+        return std::pair{length(i), sizes[i]};
+      },
+      [&](size_t i) {
+        return std::pair{sizes[i] / 64 * length(i), sizes[i]};
+      },
+      [&](size_t i) {
+        return std::pair{size_t{at_peak(i)}, sizes[i]};
+      },
+      [&](size_t i) {
+        return std::pair{size_t{at_peak(i)}, length(i)};
+      },
   };
 
   Packing best;
@@ -137,8 +147,8 @@ Packing pack(std::span<const Interval> intervals, size_t alignment) {
   const int64_t num_perturbations =
       std::min<int64_t>(400, int64_t{200'000'000} / checked_multiply(count, count));
   CounterRng rng(0, 0, intervals.size(), "pack");
-  for (int64_t i = 0; i < num_perturbations && best.arena_bytes > lower_bound && best_order.size() > 1;
-       ++i) {
+  for (int64_t i = 0;
+       i < num_perturbations && best.arena_bytes > lower_bound && best_order.size() > 1; ++i) {
     order = best_order;
     const size_t from = rng.next_below(order.size());
     const size_t to = rng.next_below(from + 1);

@@ -16,9 +16,9 @@ struct Interval {
 
 /// Where each interval lies in one arena.
 struct Packing {
-  std::vector<size_t> offsets;    ///< by interval, multiples of the alignment
-  size_t arena_bytes = 0;         ///< end of the highest interval
-  size_t lower_bound_bytes = 0;   ///< largest sum of (aligned) bytes live at one step
+  std::vector<size_t> offsets;   ///< by interval, multiples of the alignment
+  size_t arena_bytes = 0;        ///< end of the highest interval
+  size_t lower_bound_bytes = 0;  ///< largest sum of (aligned) bytes live at one step
 };
 
 /// Assigns offsets so that intervals alive at a common step do not overlap.

@@ -31,8 +31,8 @@ std::vector<Interval> random_intervals(uint64_t seed, int count) {
   std::vector<Interval> intervals;
   for (int i = 0; i < count; ++i) {
     const auto first = static_cast<int32_t>(rng.next_below(30));
-    intervals.push_back({rng.next_below(5000), first,
-                         first + static_cast<int32_t>(rng.next_below(12))});
+    intervals.push_back(
+        {rng.next_below(5000), first, first + static_cast<int32_t>(rng.next_below(12))});
   }
   return intervals;
 }

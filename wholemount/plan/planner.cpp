@@ -188,12 +188,12 @@ class Planner {
       const auto now = static_cast<int32_t>(step);
       current.thread_scratch_pitch = static_cast<size_t>(round_up(
           static_cast<int64_t>(current.kernel->thread_scratch_bytes()), int64_t{kAlignment}));
-      const auto all_threads = static_cast<size_t>(checked_multiply(
-          static_cast<int64_t>(current.thread_scratch_pitch), threads));
+      const auto all_threads = static_cast<size_t>(
+          checked_multiply(static_cast<int64_t>(current.thread_scratch_pitch), threads));
       buffers_.push_back({current.kernel->shared_scratch_bytes(), now, now,
                           node_of(step).name + " scratch", ArenaUse::Kind::scratch});
-      buffers_.push_back({all_threads, now, now, node_of(step).name + " thread scratch",
-                          ArenaUse::Kind::scratch});
+      buffers_.push_back(
+          {all_threads, now, now, node_of(step).name + " thread scratch", ArenaUse::Kind::scratch});
     }
     const auto end = std::max<int32_t>(static_cast<int32_t>(program_->steps.size()) - 1, 0);
     std::vector<Interval> intervals;

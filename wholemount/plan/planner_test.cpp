@@ -37,7 +37,8 @@ class SizedOp : public Op {
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     return {inputs.front()};
   }
-  [[nodiscard]] Box3 input_region(int, const Box3& box, std::span<const TensorDesc>) const override {
+  [[nodiscard]] Box3 input_region(int, const Box3& box,
+                                  std::span<const TensorDesc>) const override {
     return box;
   }
   [[nodiscard]] bool may_overwrite(int input, int) const override {

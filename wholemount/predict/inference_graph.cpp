@@ -12,21 +12,20 @@ InferenceGraph build_inference_graph(const Network& network, const InferenceSpec
                                      const Extent3& extent) {
   GraphBuilder builder(make_apply());
   InferenceGraph result;
-  result.image =
-      builder.input("image", TensorDesc::activation(1, network.in_channels, extent));
+  result.image = builder.input("image", TensorDesc::activation(1, network.in_channels, extent));
   const ValueId logits = network.build(builder, std::array{result.image}, false).front();
   builder.next_layer();
   if (spec.loss.has_value()) {
     result.target = builder.input("target", TensorDesc::plain(1, 1, extent, DType::u8));
-    const SegmentationLossValues values = segmentation_loss(
-        builder, *spec.loss, std::array{logits}, std::array{result.target}, "loss");
+    const SegmentationLossValues values = segmentation_loss(builder, *spec.loss, std::array{logits},
+                                                            std::array{result.target}, "loss");
     result.loss = values.losses.front();
     result.counts = values.counts.front();
     builder.keep(result.loss);
     builder.keep(result.counts);
   } else {
-    const ProbabilityKind kind = spec.target == TargetKind::regions ? ProbabilityKind::sigmoid
-                                                                    : ProbabilityKind::softmax;
+    const ProbabilityKind kind =
+        spec.target == TargetKind::regions ? ProbabilityKind::sigmoid : ProbabilityKind::softmax;
     result.labels = predict_labels(builder, kind, logits, "labels");
     builder.keep(result.labels);
     if (spec.probabilities) {

@@ -13,7 +13,8 @@ namespace wholemount {
 namespace {
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
-constexpr size_t kReserveBytes = size_t{2} << 20;  // code, heap and stacks first touched while running
+constexpr size_t kReserveBytes = size_t{2}
+                                 << 20;  // code, heap and stacks first touched while running
 
 size_t whole_pages(size_t bytes) {
   return static_cast<size_t>(
@@ -185,8 +186,7 @@ std::vector<PredictedFile> predict_files(const PredictSpec& spec, const PredictP
     write_labels(spec, *loaded, session.view(*program.program, program.graph.labels), file.output);
     if (spec.probabilities) {
       file.probabilities = (folder / (subject.id + "_probabilities.nii.gz")).string();
-      write_probabilities(*loaded,
-                          session.view(*program.program, program.graph.probabilities),
+      write_probabilities(*loaded, session.view(*program.program, program.graph.probabilities),
                           file.probabilities);
     }
     stream.release(loaded);

@@ -31,8 +31,7 @@ struct Box3 {
     return end.d <= begin.d || end.h <= begin.h || end.w <= begin.w;
   }
   [[nodiscard]] Extent3 extent() const {
-    return empty() ? Extent3{0, 0, 0}
-                   : Extent3{end.d - begin.d, end.h - begin.h, end.w - begin.w};
+    return empty() ? Extent3{0, 0, 0} : Extent3{end.d - begin.d, end.h - begin.h, end.w - begin.w};
   }
 };
 
@@ -49,16 +48,14 @@ inline Box3 clip(const Box3& box, const Extent3& extent) {
 
 /// True when `inner` lies in `outer` (an empty box lies in every box).
 inline bool contains(const Box3& outer, const Box3& inner) {
-  return inner.empty() ||
-         (inner.begin.d >= outer.begin.d && inner.begin.h >= outer.begin.h &&
-          inner.begin.w >= outer.begin.w && inner.end.d <= outer.end.d &&
-          inner.end.h <= outer.end.h && inner.end.w <= outer.end.w);
+  return inner.empty() || (inner.begin.d >= outer.begin.d && inner.begin.h >= outer.begin.h &&
+                           inner.begin.w >= outer.begin.w && inner.end.d <= outer.end.d &&
+                           inner.end.h <= outer.end.h && inner.end.w <= outer.end.w);
 }
 
 /// "144x240x240"
 inline std::string to_string(const Extent3& extent) {
-  return std::to_string(extent.d) + "x" + std::to_string(extent.h) + "x" +
-         std::to_string(extent.w);
+  return std::to_string(extent.d) + "x" + std::to_string(extent.h) + "x" + std::to_string(extent.w);
 }
 
 }  // namespace wholemount

@@ -14,8 +14,7 @@ class SlabCut {
  public:
   SlabCut() = default;
   SlabCut(const Extent3& extent, int64_t wanted_voxels) : extent_(extent) {
-    const int64_t plane =
-        slabs_are_rows(extent) ? extent.w : checked_multiply(extent.h, extent.w);
+    const int64_t plane = slabs_are_rows(extent) ? extent.w : checked_multiply(extent.h, extent.w);
     thickness_ = std::max<int64_t>(1, wanted_voxels / std::max<int64_t>(1, plane));
     num_slabs_ = divide_up(slabs_are_rows(extent) ? extent.h : extent.d, thickness_);
   }

@@ -17,9 +17,9 @@ TensorView window_view(const TensorDesc& desc, std::byte* data, int64_t first, i
   const int64_t pitch = slabs_are_rows(desc.extent) ? view.row_pitch : view.plane_pitch;
   view.block_pitch = pitch * count;
   // The address of voxel (0, 0, 0) may lie outside the held memory; it is never dereferenced.
-  view.origin = reinterpret_cast<std::byte*>(
-      reinterpret_cast<uintptr_t>(data) -
-      static_cast<uintptr_t>(pitch * first * dtype_bytes(desc.dtype)));
+  view.origin =
+      reinterpret_cast<std::byte*>(reinterpret_cast<uintptr_t>(data) -
+                                   static_cast<uintptr_t>(pitch * first * dtype_bytes(desc.dtype)));
   return view;
 }
 

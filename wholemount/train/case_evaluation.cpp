@@ -45,8 +45,8 @@ ScoreSummary score_summary(const EvaluationCases& cases, const TaskSpec& task,
       label.counts.tp = std::llround(counts.intersection[k]);
       label.counts.fp = std::llround(counts.predicted[k] - counts.intersection[k]);
       label.counts.fn = std::llround(counts.truth[k] - counts.intersection[k]);
-      label.counts.tn = std::llround(counts.voxels) - label.counts.tp - label.counts.fp -
-                        label.counts.fn;
+      label.counts.tn =
+          std::llround(counts.voxels) - label.counts.tp - label.counts.fp - label.counts.fn;
       scores.labels.push_back(label);
     }
     summary.cases.push_back(std::move(scores));

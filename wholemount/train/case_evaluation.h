@@ -15,11 +15,11 @@ namespace wholemount {
 
 /// The cases to evaluate and how they reach memory.
 struct EvaluationCases {
-  std::span<const Case> cases;    ///< of the data set
-  std::vector<int64_t> indices;   ///< which of them, in order
-  const LoadSpec* load = nullptr; ///< with target, without augmentation
+  std::span<const Case> cases;     ///< of the data set
+  std::vector<int64_t> indices;    ///< which of them, in order
+  const LoadSpec* load = nullptr;  ///< with target, without augmentation
   StagingPlan staging;
-  std::span<std::byte> memory;    ///< staging.slots_bytes(); empty: the stream maps its own
+  std::span<std::byte> memory;  ///< staging.slots_bytes(); empty: the stream maps its own
 };
 
 /// Runs every case whole through the network with its loss and counts; programs must have been made

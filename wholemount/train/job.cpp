@@ -54,9 +54,9 @@ LossTerm loss_term(const LossTermConfig& config, TargetKind target) {
   } else if (config.name == "ce" && !regions) {
     term.name = LossName::ce;
   } else {
-    throw ConfigError("train.loss: \"" + config.name + "\" does not fit data.target, which gives " +
-                      (regions ? "regions (one sigmoid each): use \"bce\""
-                               : "classes (softmax): use \"ce\""));
+    throw ConfigError(
+        "train.loss: \"" + config.name + "\" does not fit data.target, which gives " +
+        (regions ? "regions (one sigmoid each): use \"bce\"" : "classes (softmax): use \"ce\""));
   }
   return term;
 }
@@ -234,8 +234,8 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads) {
   for (const auto& [extent, count] : distinct) {
     const std::vector<Extent3> extents(static_cast<size_t>(per_program), extent);
     const UpdateProgram& program = programs.update.get(extents);
-    case_seconds += program.program->seconds / static_cast<double>(per_program) *
-                    static_cast<double>(count);
+    case_seconds +=
+        program.program->seconds / static_cast<double>(per_program) * static_cast<double>(count);
     if (largest == nullptr || program.program->arena_bytes > plan.arena_bytes) {
       largest = &program;
       plan.arena_bytes = program.program->arena_bytes;
@@ -243,8 +243,8 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads) {
       plan.largest = extents;
       const ForwardTotals totals = forward_totals(*program.program);
       plan.flops_per_image = totals.convolution_flops / per_program;
-      plan.step_flops = checked_multiply(program_convolution_flops(*program.program), batch) /
-                        per_program;
+      plan.step_flops =
+          checked_multiply(program_convolution_flops(*program.program), batch) / per_program;
       plan.layer_output_bytes =
           checked_multiply(totals.layer_output_elements, 4 * batch) / per_program;
       plan.convolution_output_bytes =
@@ -269,9 +269,8 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads) {
   const auto cases = static_cast<double>(job.train_extents.size());
   const int64_t steps = steps_per_epoch(job);
   plan.step_seconds = case_seconds / cases * static_cast<double>(batch);
-  const double cases_per_epoch = job.config.train.steps_per_epoch.has_value()
-                                     ? static_cast<double>(steps * batch)
-                                     : cases;
+  const double cases_per_epoch =
+      job.config.train.steps_per_epoch.has_value() ? static_cast<double>(steps * batch) : cases;
   plan.epoch_seconds = case_seconds / cases * cases_per_epoch +
                        evaluation_seconds / static_cast<double>(job.config.train.evaluate_every);
   plan.total_seconds = plan.epoch_seconds * static_cast<double>(job.config.train.epochs);
@@ -285,8 +284,7 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads) {
   plan.memory.optimiser_bytes = bytes.optimiser_state;
   plan.memory.arena_bytes = whole_pages(plan.arena_bytes);
   plan.memory.data_bytes = whole_pages(job.staging_bytes);
-  plan.memory.reserve_bytes =
-      kReserveBytes + static_cast<size_t>(num_threads) * (size_t{64} << 10);
+  plan.memory.reserve_bytes = kReserveBytes + static_cast<size_t>(num_threads) * (size_t{64} << 10);
   plan.memory.baseline_bytes = process_memory().resident_bytes;
   return plan;
 }
@@ -315,12 +313,12 @@ void check_budget(const JobPlan& plan, size_t budget_bytes) {
   for (size_t i = 0; i < 3; ++i) {
     list += (i == 0 ? "" : ", ") + items[i].second + " " + format_bytes(items[i].first);
   }
-  throw MemoryBudgetError(
-      "this job needs " + format_bytes(need) + " (" + std::to_string(need) +
-      " bytes), the memory budget is " + format_bytes(budget_bytes) + " (" +
-      std::to_string(budget_bytes) + " bytes). Largest: " + list + ". The smallest budget that works is " +
-      std::to_string(need) + " bytes; or use a smaller data.shape, net.filters or, where samples are "
-      "joined, train.batch");
+  throw MemoryBudgetError("this job needs " + format_bytes(need) + " (" + std::to_string(need) +
+                          " bytes), the memory budget is " + format_bytes(budget_bytes) + " (" +
+                          std::to_string(budget_bytes) + " bytes). Largest: " + list +
+                          ". The smallest budget that works is " + std::to_string(need) +
+                          " bytes; or use a smaller data.shape, net.filters or, where samples are "
+                          "joined, train.batch");
 }
 
 }  // namespace wholemount

@@ -30,8 +30,8 @@ struct TaskSpec {
 /// The network that [net] and the task describe. Throws ConfigError.
 [[nodiscard]] Network network_from_config(const NetConfig& net, const TaskSpec& task);
 
-/// The loss that train.loss and the task describe; an empty list is Dice plus cross-entropy (bce for
-/// regions, ce for classes) with equal weights. Throws ConfigError when a term does not fit the
+/// The loss that train.loss and the task describe; an empty list is Dice plus cross-entropy (bce
+/// for regions, ce for classes) with equal weights. Throws ConfigError when a term does not fit the
 /// kind of target.
 [[nodiscard]] SegmentationLossSpec loss_from_config(const TrainConfig& train, const TaskSpec& task);
 
@@ -63,13 +63,13 @@ struct JobPrograms {
 
 /// Predicted bytes of the whole process, by what they are for. Buffers count in whole 2 MiB pages.
 struct MemoryPlan {
-  size_t baseline_bytes = 0;  ///< the process as it is when planned: code, libraries, descriptions
-  size_t reserve_bytes = 0;   ///< heap, code and stacks first touched while running
-  size_t parameter_bytes = 0; ///< values
-  size_t gradient_bytes = 0;  ///< all slots
+  size_t baseline_bytes = 0;   ///< the process as it is when planned: code, libraries, descriptions
+  size_t reserve_bytes = 0;    ///< heap, code and stacks first touched while running
+  size_t parameter_bytes = 0;  ///< values
+  size_t gradient_bytes = 0;   ///< all slots
   size_t optimiser_bytes = 0;
-  size_t arena_bytes = 0;     ///< the largest program's
-  size_t data_bytes = 0;      ///< staging slots and decode buffers
+  size_t arena_bytes = 0;  ///< the largest program's
+  size_t data_bytes = 0;   ///< staging slots and decode buffers
   [[nodiscard]] size_t peak_bytes() const {
     return baseline_bytes + reserve_bytes + parameter_bytes + gradient_bytes + optimiser_bytes +
            arena_bytes + data_bytes;
@@ -80,16 +80,16 @@ struct MemoryPlan {
 struct JobPlan {
   MemoryPlan memory;
   ParameterBlocks blocks;
-  size_t arena_bytes = 0;              ///< exact size of the arena to map
-  size_t lower_bound_bytes = 0;        ///< of that arena
-  std::vector<Extent3> largest;        ///< sample shapes of the program with the largest arena
-  int64_t parameters = 0;              ///< moving statistics included
-  int64_t kept_values = 0;             ///< forward values the backward pass reads
-  int64_t step_flops = 0;              ///< convolutions of one update of samples of that shape
-  int64_t flops_per_image = 0;         ///< forward of that shape, direct convolution
-  int64_t layer_output_bytes = 0;      ///< see cli.md, of the batch
+  size_t arena_bytes = 0;          ///< exact size of the arena to map
+  size_t lower_bound_bytes = 0;    ///< of that arena
+  std::vector<Extent3> largest;    ///< sample shapes of the program with the largest arena
+  int64_t parameters = 0;          ///< moving statistics included
+  int64_t kept_values = 0;         ///< forward values the backward pass reads
+  int64_t step_flops = 0;          ///< convolutions of one update of samples of that shape
+  int64_t flops_per_image = 0;     ///< forward of that shape, direct convolution
+  int64_t layer_output_bytes = 0;  ///< see cli.md, of the batch
   int64_t convolution_output_bytes = 0;
-  double step_seconds = 0;             ///< mean over the training cases
+  double step_seconds = 0;  ///< mean over the training cases
   double epoch_seconds = 0;
   double total_seconds = 0;
 };

@@ -27,8 +27,7 @@ std::vector<Extent3> padded_extents(const std::vector<int64_t>& cases,
 TaskSpec task_from_target(const TargetDefinition& target, int64_t in_channels) {
   TaskSpec task;
   task.in_channels = in_channels;
-  task.target =
-      target.coding == LabelCoding::classes ? TargetKind::classes : TargetKind::regions;
+  task.target = target.coding == LabelCoding::classes ? TargetKind::classes : TargetKind::regions;
   for (const TargetRegion& output : target.outputs) {
     task.outputs.push_back(output.name);
   }
@@ -109,10 +108,9 @@ DataJob job_from_data(const RunConfig& config) {
   data.evaluation_load.target = target;
   data.train_load = data.evaluation_load;
   data.train_load.augment = parse_augment(config.data.augment);
-  data.split = make_split(
-      static_cast<int64_t>(data.dataset.cases.size()),
-      {static_cast<uint64_t>(config.data.split.seed), config.data.split.train,
-       config.data.split.validation, config.data.split.test});
+  data.split = make_split(static_cast<int64_t>(data.dataset.cases.size()),
+                          {static_cast<uint64_t>(config.data.split.seed), config.data.split.train,
+                           config.data.split.validation, config.data.split.test});
   if (data.split.train.empty()) {
     throw ConfigError("data.split.train = 0 leaves no case to train on");
   }

@@ -225,8 +225,7 @@ class Training {
       for (int64_t i = 0; i < std::min(per_program, batch - done); ++i) {
         cases.push_back(stream.next());
         const LoadedCase& loaded = *cases.back();
-        samples.push_back(
-            {loaded.image.desc.extent, loaded.image.origin, loaded.target->origin});
+        samples.push_back({loaded.image.desc.extent, loaded.image.origin, loaded.target->origin});
       }
       const double begin = monotonic_seconds();
       runner.run(samples);
@@ -238,10 +237,10 @@ class Training {
     }
     const double begin = monotonic_seconds();
     UpdateInput input;
-    input.rate = learning_rate(
-        config_.train.schedule, config_.train.optimizer.rate,
-        {state_.step, steps_per_epoch(job_), steps_per_epoch(job_) * config_.train.epochs,
-         state_.validation_losses});
+    input.rate =
+        learning_rate(config_.train.schedule, config_.train.optimizer.rate,
+                      {state_.step, steps_per_epoch(job_),
+                       steps_per_epoch(job_) * config_.train.epochs, state_.validation_losses});
     input.update = state_.step + 1;
     input.gradient_scale = 1.0 / static_cast<double>(batch);
     input.clip_norm = config_.train.clip_norm;

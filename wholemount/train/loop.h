@@ -17,7 +17,7 @@ struct TrainSpec {
   bool resume = false;
   std::optional<int64_t> max_steps;  ///< stop after this many updates of this call
   int threads = 1;
-  std::string memory;                ///< --memory as typed; empty: the configuration's
+  std::string memory;  ///< --memory as typed; empty: the configuration's
 };
 
 /// What a run reports at its end (summary.json).
@@ -32,7 +32,7 @@ struct TrainSummary {
   double loss = 0;                   ///< of the last update
   Scores metrics;                    ///< of the last evaluation
   std::string weights_digest;
-  double seconds = 0;                ///< training time over all resumptions
+  double seconds = 0;  ///< training time over all resumptions
   std::optional<double> seconds_to_target;
 };
 

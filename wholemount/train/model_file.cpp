@@ -65,8 +65,9 @@ ModelSpec read_model_spec(const std::string& path) {
     throw FileError(path, "not a Wholemount model: metadata format is \"" + entry("format") + "\"");
   }
   if (entry("version") != std::to_string(kVersion)) {
-    throw ConfigError(path + ": model version " + entry("version") + "; this program reads version " +
-                      std::to_string(kVersion) + ": use the program that wrote it");
+    throw ConfigError(path + ": model version " + entry("version") +
+                      "; this program reads version " + std::to_string(kVersion) +
+                      ": use the program that wrote it");
   }
   ModelSpec spec;
   spec.config = parse_config(entry("config"), path + " (metadata)");
@@ -82,8 +83,8 @@ ModelSpec read_model_spec(const std::string& path) {
     throw FileError(path, std::string("the metadata entry \"task\" is damaged: ") + error.what());
   }
   const auto limit = size_t{4096};
-  if (spec.task.outputs.empty() || spec.task.outputs.size() > limit ||
-      spec.task.in_channels < 1 || spec.task.in_channels > int64_t{4096} ||
+  if (spec.task.outputs.empty() || spec.task.outputs.size() > limit || spec.task.in_channels < 1 ||
+      spec.task.in_channels > int64_t{4096} ||
       spec.task.label_values.size() > spec.task.outputs.size()) {
     throw FileError(path, "the metadata entry \"task\" has impossible numbers of channels");
   }

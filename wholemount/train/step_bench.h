@@ -22,10 +22,10 @@ struct KernelTime {
 struct StepBench {
   std::vector<double> step_seconds;  ///< one per round: an update's gradient of one program
   double median_seconds = 0;
-  double forward_seconds = 0;        ///< median
-  double peak_flops = 0;             ///< multiply-add peak, median of measurements between rounds
-  size_t peak_bytes = 0;             ///< VmHWM at the end
-  std::vector<KernelTime> kernels;   ///< longest first
+  double forward_seconds = 0;       ///< median
+  double peak_flops = 0;            ///< multiply-add peak, median of measurements between rounds
+  size_t peak_bytes = 0;            ///< VmHWM at the end
+  std::vector<KernelTime> kernels;  ///< longest first
 };
 
 /// Runs the largest program of the job `rounds` times on synthetic data after one warm-up, with a

@@ -42,9 +42,9 @@ class UpdatePrograms {
 
 /// One sample as the staging area holds it.
 struct BoundSample {
-  Extent3 extent;              ///< padded
-  std::byte* image = nullptr;  ///< TensorDesc::activation(1, c, extent)
-  std::byte* target = nullptr; ///< u8 plain [1, 1, extent]
+  Extent3 extent;               ///< padded
+  std::byte* image = nullptr;   ///< TensorDesc::activation(1, c, extent)
+  std::byte* target = nullptr;  ///< u8 plain [1, 1, extent]
 };
 
 /// What an update or an evaluation learnt about some samples: sums over them.

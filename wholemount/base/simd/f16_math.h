@@ -19,8 +19,8 @@ inline F16 load_u8(const uint8_t* p) {
 /// Bit `bit` of sixteen bytes as 0 or 1.
 inline F16 load_bit(const uint8_t* p, int bit) {
   const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  return {_mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srl_epi32(bytes, _mm_cvtsi32_si128(bit)),
-                                              _mm512_set1_epi32(1)))};
+  return {_mm512_cvtepi32_ps(
+      _mm512_and_si512(_mm512_srl_epi32(bytes, _mm_cvtsi32_si128(bit)), _mm512_set1_epi32(1)))};
 }
 /// Lane-wise a == b ? yes : no.
 inline F16 select_equal(F16 a, F16 b, F16 yes, F16 no) {
@@ -126,8 +126,7 @@ inline F16 exponential(F16 x) {
   constexpr float kLn2Low = -2.12194440054690583e-4F;
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
   const F16 clamped = max(min(x, F16::set1(88.0F)), F16::set1(-87.0F));
-  const F16 n =
-      (clamped * F16::set1(1.44269504088896341F) + F16::set1(kRound)) - F16::set1(kRound);
+  const F16 n = (clamped * F16::set1(1.44269504088896341F) + F16::set1(kRound)) - F16::set1(kRound);
   F16 r = fma(n, F16::set1(-kLn2High), clamped);
   r = fma(n, F16::set1(-kLn2Low), r);
   // Taylor: |r| <= ln(2) / 2, so the first term left out is below 6e-9.

@@ -83,8 +83,8 @@ class SegmentationBackwardOp final : public Op {
   }
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     check_segmentation_inputs(inputs[0], inputs[1], sample_, "segmentation_loss_backward");
-    const TensorDesc wanted = TensorDesc::plain(1, SegmentationCoefficientRow::kNumRows,
-                                                {1, 1, inputs[0].c}, DType::f64);
+    const TensorDesc wanted =
+        TensorDesc::plain(1, SegmentationCoefficientRow::kNumRows, {1, 1, inputs[0].c}, DType::f64);
     if (inputs[2] != wanted) {
       throw ShapeError("segmentation_loss_backward: coefficients are " + to_string(inputs[2]) +
                        ", wanted " + to_string(wanted));

@@ -58,8 +58,7 @@ TEST(SegmentationSums, keep_the_operator_contract) {
         const TensorDesc logits = TensorDesc::activation(1, shape.channels, shape.extent);
         const TensorDesc target = TensorDesc::plain(1, 1, shape.extent, DType::u8);
         op_case.inputs = {logits, target};
-        op_case.fills = {InputFill::uniform(-9.0, 9.0),
-                         target_fill(kind, shape.channels, target)};
+        op_case.fills = {InputFill::uniform(-9.0, 9.0), target_fill(kind, shape.channels, target)};
         op_case.huge_inputs = {huge(logits), huge(target)};
         op_case.optional_outputs = {1};
         op_case.whole_outputs = {0, 1};
@@ -82,8 +81,7 @@ TEST(SegmentationBackward, keeps_the_operator_contract) {
       op_case.op = make_segmentation_backward_op({kind, true});
       const TensorDesc logits = TensorDesc::activation(1, shape.channels, shape.extent);
       const TensorDesc target = TensorDesc::plain(1, 1, shape.extent, DType::u8);
-      const TensorDesc coefficients =
-          TensorDesc::plain(1, 3, {1, 1, shape.channels}, DType::f64);
+      const TensorDesc coefficients = TensorDesc::plain(1, 3, {1, 1, shape.channels}, DType::f64);
       op_case.inputs = {logits, target, coefficients};
       InputFill rows = InputFill::uniform(0.25, 2.0);
       rows.whole = true;
@@ -95,8 +93,8 @@ TEST(SegmentationBackward, keeps_the_operator_contract) {
       }
       rows = InputFill::of(values);
       rows.whole = true;
-      op_case.fills = {InputFill::uniform(-9.0, 9.0),
-                       target_fill(kind, shape.channels, target), rows};
+      op_case.fills = {InputFill::uniform(-9.0, 9.0), target_fill(kind, shape.channels, target),
+                       rows};
       op_case.huge_inputs = {huge(logits), huge(target), coefficients};
       // Softmax adds up the channels; an error of p is relative to 1 where p - t cancels.
       op_case.tolerance_terms = static_cast<double>(shape.channels);

@@ -13,14 +13,14 @@ inline constexpr uint8_t kSegmentationIgnoreTarget = 255;
 /// A run of neighbouring voxels of the logits and the target of a segmentation loss, walked in
 /// groups of sixteen voxels.
 struct SegmentationRun {
-  const float* logits;   ///< channel 0 of the first voxel
-  int64_t block_pitch;   ///< floats from one channel block to the next
-  int64_t block_width;   ///< 1 (plain) or 16 (blocked16)
+  const float* logits;  ///< channel 0 of the first voxel
+  int64_t block_pitch;  ///< floats from one channel block to the next
+  int64_t block_width;  ///< 1 (plain) or 16 (blocked16)
   int64_t channels;
   const uint8_t* target;
   int64_t num_voxels;
-  bool classes;          ///< softmax and class indices; else sigmoid and bit masks
-  float* work;           ///< segmentation_work_floats(channels), 64-byte aligned
+  bool classes;  ///< softmax and class indices; else sigmoid and bit masks
+  float* work;   ///< segmentation_work_floats(channels), 64-byte aligned
 };
 
 /// Floats of work space: the group's logits (or gradients) and its exponentials.

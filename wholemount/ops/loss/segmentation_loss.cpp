@@ -48,10 +48,9 @@ SegmentationLossValues segmentation_loss(GraphBuilder& builder, const Segmentati
   }
   const bool is_joint = std::any_of(spec.terms.begin(), spec.terms.end(),
                                     [](const LossTerm& term) { return term.pooled; });
-  const bool has_entropy =
-      std::any_of(spec.terms.begin(), spec.terms.end(), [](const LossTerm& term) {
-        return term.name == LossName::bce || term.name == LossName::ce;
-      });
+  const bool has_entropy = std::any_of(
+      spec.terms.begin(), spec.terms.end(),
+      [](const LossTerm& term) { return term.name == LossName::bce || term.name == LossName::ce; });
 
   const int32_t sample_before = builder.sample();
   SegmentationLossValues result;
@@ -60,8 +59,8 @@ SegmentationLossValues segmentation_loss(GraphBuilder& builder, const Segmentati
   for (size_t i = 0; i < num_samples; ++i) {
     builder.set_sample(static_cast<int32_t>(i));
     const std::vector<ValueId> outputs =
-        builder.add(make_segmentation_sums_op({spec.target, has_entropy}),
-                    {logits[i], targets[i]}, name + ".sums");
+        builder.add(make_segmentation_sums_op({spec.target, has_entropy}), {logits[i], targets[i]},
+                    name + ".sums");
     sums.push_back(outputs[0]);
     result.counts.push_back(outputs[1]);
     builder.keep(outputs[1]);

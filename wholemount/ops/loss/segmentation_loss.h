@@ -73,7 +73,6 @@ struct SegmentationCountRow {
 /// Throws ConfigError (terms) and ShapeError (counts of samples, channels, extents).
 SegmentationLossValues segmentation_loss(GraphBuilder& builder, const SegmentationLossSpec& spec,
                                          std::span<const ValueId> logits,
-                                         std::span<const ValueId> targets,
-                                         const std::string& name);
+                                         std::span<const ValueId> targets, const std::string& name);
 
 }  // namespace wholemount

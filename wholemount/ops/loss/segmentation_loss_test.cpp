@@ -36,8 +36,7 @@ struct LossGraph {
       const std::string index = std::to_string(i);
       logits.push_back(differentiable_input(
           builder, "x" + index, TensorDesc::activation(1, channels, extents[i], dtype)));
-      targets.push_back(
-          builder.input("t" + index, TensorDesc::plain(1, 1, extents[i], DType::u8)));
+      targets.push_back(builder.input("t" + index, TensorDesc::plain(1, 1, extents[i], DType::u8)));
     }
     return segmentation_loss(builder, spec, logits, targets, "loss");
   }
@@ -59,7 +58,8 @@ struct LossRun {
     run.run();
     for (const ValueId loss : values.losses) {
       losses.push_back(run.get(loss).front());
-      for (const ValueId sum : graph.nodes[static_cast<size_t>(graph.value(loss).producer)].inputs) {
+      for (const ValueId sum :
+           graph.nodes[static_cast<size_t>(graph.value(loss).producer)].inputs) {
         sums.push_back(run.get(sum));
       }
     }
@@ -126,8 +126,7 @@ void check_gradients(const LossGraph& description, bool ignore) {
   for (size_t i = 0; i < description.extents.size(); ++i) {
     options.fills.emplace_back("t" + std::to_string(i), labels_of(description, i, ignore));
   }
-  check_gradient([&](GraphBuilder& builder) { return description.build(builder).losses; },
-                 options);
+  check_gradient([&](GraphBuilder& builder) { return description.build(builder).losses; }, options);
 }
 
 TEST(SegmentationLoss, gradients_of_every_term_agree_with_central_differences) {

@@ -43,8 +43,7 @@ class VoxelReader {
   }
   [[nodiscard]] double logit(int64_t c) const { return read_element(logits_, 0, c, d_, h_, w_); }
   [[nodiscard]] double truth(int64_t c) const {
-    const bool is_true =
-        kind_ == TargetKind::regions ? ((label_ >> c) & 1) != 0 : label_ == c;
+    const bool is_true = kind_ == TargetKind::regions ? ((label_ >> c) & 1) != 0 : label_ == c;
     return is_true ? 1.0 : 0.0;
   }
   [[nodiscard]] double probability(int64_t c) const {

@@ -70,11 +70,10 @@ class SumsKernel final : public Kernel {
     std::fill_n(lanes, lanes_, 0.0);
     std::fill_n(few, lanes_, 0.0F);
     const TensorView& logits = args.inputs[0].view;
-    SegmentationSumsRun sums{
-        {nullptr, logits.block_pitch, logits_.block_width(), logits_.c, nullptr, 0,
-         sample_.target == TargetKind::classes, few + lanes_},
-        few,
-        sample_.entropy};
+    SegmentationSumsRun sums{{nullptr, logits.block_pitch, logits_.block_width(), logits_.c,
+                              nullptr, 0, sample_.target == TargetKind::classes, few + lanes_},
+                             few,
+                             sample_.entropy};
     constexpr int64_t kMaxGroups = 256;  // 4,096 voxels
     int64_t groups = 0;
     const auto flush = [&] {

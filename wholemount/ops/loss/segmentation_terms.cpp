@@ -41,7 +41,7 @@ class LossKernel final : public Kernel {
       : inputs_(context.inputs.begin(), context.inputs.end()),
         outputs_(context.outputs.begin(), context.outputs.end()),
         spec_(std::move(spec)) {}
-  [[nodiscard]] std::string name() const override { return "segmentation_loss_reference"; }
+  [[nodiscard]] std::string name() const override { return "segmentation_loss_terms"; }
   [[nodiscard]] std::string reason() const override {
     return "a few numbers per channel, in float64 whatever the target";
   }
@@ -98,8 +98,7 @@ class LossKernel final : public Kernel {
     for (size_t sample = 0; sample < num_samples; ++sample) {
       all_voxels += sum_of(args, sample, SegmentationSumRow::voxels, 0);
     }
-    const int64_t first =
-        spec_.target == TargetKind::classes && !term.include_background ? 1 : 0;
+    const int64_t first = spec_.target == TargetKind::classes && !term.include_background ? 1 : 0;
     const double share = 1.0 / static_cast<double>(channels() - first);
     double value = 0.0;
     for (int64_t c = first; c < channels(); ++c) {
@@ -109,9 +108,9 @@ class LossKernel final : public Kernel {
           mean[row] += sum_of(args, sample, row, c) * inverse_samples;
         }
       }
-      const DiceValue joint = dice_value(term, mean[SegmentationSumRow::intersection],
-                                         mean[SegmentationSumRow::predicted],
-                                         mean[SegmentationSumRow::truth]);
+      const DiceValue joint =
+          dice_value(term, mean[SegmentationSumRow::intersection],
+                     mean[SegmentationSumRow::predicted], mean[SegmentationSumRow::truth]);
       for (size_t sample = 0; sample < num_samples; ++sample) {
         const double voxels =
             term.pooled ? all_voxels : sum_of(args, sample, SegmentationSumRow::voxels, 0);
@@ -119,16 +118,16 @@ class LossKernel final : public Kernel {
           continue;  // smoothing alone would give nothing a loss
         }
         const DiceValue dice =
-            term.pooled ? joint
-                        : dice_value(term, sum_of(args, sample, SegmentationSumRow::intersection, c),
-                                     sum_of(args, sample, SegmentationSumRow::predicted, c),
-                                     sum_of(args, sample, SegmentationSumRow::truth, c));
+            term.pooled
+                ? joint
+                : dice_value(term, sum_of(args, sample, SegmentationSumRow::intersection, c),
+                             sum_of(args, sample, SegmentationSumRow::predicted, c),
+                             sum_of(args, sample, SegmentationSumRow::truth, c));
         value += dice.value * share * inverse_samples;
         const double factor = term.weight * share;
         add_coefficient(args, sample, SegmentationCoefficientRow::a, c,
                         factor * dice.by_intersection);
-        add_coefficient(args, sample, SegmentationCoefficientRow::b, c,
-                        factor * dice.by_predicted);
+        add_coefficient(args, sample, SegmentationCoefficientRow::b, c, factor * dice.by_predicted);
       }
     }
     return value;
@@ -203,8 +202,9 @@ class SegmentationLossOp final : public Op {
     }
     for (size_t sample = 0; sample < node.inputs.size(); ++sample) {
       // A copy: add() below grows the node list.
-      const Node sums = builder.graph().nodes[static_cast<size_t>(
-          builder.graph().value(node.inputs[sample]).producer)];
+      const Node sums =
+          builder.graph()
+              .nodes[static_cast<size_t>(builder.graph().value(node.inputs[sample]).producer)];
       const SegmentationSample* facts = segmentation_sample(*sums.op);
       WM_CHECK(facts != nullptr, "segmentation_loss reads segmentation_sums");
       const ValueId logits = sums.inputs[0];

@@ -45,8 +45,8 @@ std::vector<ValueId> norm_activation(GraphBuilder& builder, const NormSpec& spec
   const TensorDesc x_desc = builder.desc(xs.front());
   const ValueId gamma = channel_parameter(builder, name + ".weight", x_desc,
                                           ParameterRole::norm_scale, Initializer::ones);
-  const ValueId beta = channel_parameter(builder, name + ".bias", x_desc,
-                                         ParameterRole::norm_shift, Initializer::zeros);
+  const ValueId beta = channel_parameter(builder, name + ".bias", x_desc, ParameterRole::norm_shift,
+                                         Initializer::zeros);
   const bool is_batch = spec.kind == NormKind::batch;
   ValueId running_mean = kNone;
   ValueId running_var = kNone;
@@ -60,8 +60,7 @@ std::vector<ValueId> norm_activation(GraphBuilder& builder, const NormSpec& spec
   const auto num_samples = static_cast<int32_t>(xs.size());
   if (num_samples != builder.graph().num_samples) {
     throw ShapeError(name + ": " + std::to_string(xs.size()) + " values for a graph of " +
-                     std::to_string(builder.graph().num_samples) +
-                     " samples; give one per sample");
+                     std::to_string(builder.graph().num_samples) + " samples; give one per sample");
   }
   const auto op = make_norm_statistics_op(spec);
   std::vector<ValueId> stored(xs.begin(), xs.end());

@@ -16,10 +16,10 @@ enum class NormKind : uint8_t { batch, instance, group };
 /// A norm and the activation after it.
 struct NormSpec {
   NormKind kind = NormKind::instance;
-  int64_t groups = 1;      ///< group norm: number of groups, a divisor of the channel count
-  float epsilon = 1e-5F;   ///< added to the variance; > 0
-  float slope = 0.0F;      ///< of the activation for z <= 0: 0 ReLU, 0.01 leaky, 1 none
-  bool moving = false;     ///< batch norm at inference: use the moving statistics
+  int64_t groups = 1;     ///< group norm: number of groups, a divisor of the channel count
+  float epsilon = 1e-5F;  ///< added to the variance; > 0
+  float slope = 0.0F;     ///< of the activation for z <= 0: 0 ReLU, 0.01 leaky, 1 none
+  bool moving = false;    ///< batch norm at inference: use the moving statistics
 };
 
 /// z = gamma * (x - mean) / sqrt(variance + epsilon) + beta, then y = z > 0 ? z : slope * z; the

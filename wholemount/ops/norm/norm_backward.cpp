@@ -20,8 +20,8 @@ TensorDesc coefficients_desc(int64_t channels, DType dtype) {
   return TensorDesc::plain(1, NormCoefficientRow::kNumRows, {1, 1, round_up(channels, 16)}, dtype);
 }
 
-void check_backward_inputs(const TensorDesc& x, const TensorDesc& grad, const TensorDesc& statistics,
-                           const char* op) {
+void check_backward_inputs(const TensorDesc& x, const TensorDesc& grad,
+                           const TensorDesc& statistics, const char* op) {
   check_norm_volume(x, op);
   if (grad.n != 0 && grad != x) {
     throw ShapeError(std::string(op) + ": gradient is " + to_string(grad) + ", wanted " +
@@ -97,8 +97,15 @@ class BackwardSumsKernel final : public Kernel {
     double* result = partial(task, args);
     alignas(64) double p1[16];
     alignas(64) double p2[16];
-    LaneGradientSums run{x,         grad,      elements / 16, mean.lane, rstd.lane, scale.lane,
-                         shift.lane, slope_, width == 16 ? result : p1,
+    LaneGradientSums run{x,
+                         grad,
+                         elements / 16,
+                         mean.lane,
+                         rstd.lane,
+                         scale.lane,
+                         shift.lane,
+                         slope_,
+                         width == 16 ? result : p1,
                          width == 16 ? result + 16 : p2};
     sum_(run);
     if (width == 16) {
@@ -209,8 +216,7 @@ class BackwardFoldKernel final : public SingleTaskKernel {
         const double rstd =
             read_element(args.inputs[1].view, 0, StatisticsRow::rstd, 0, 0, channel);
         write_row(coefficients, NormCoefficientRow::a, channel, gamma * rstd);
-        write_row(coefficients, NormCoefficientRow::b, channel,
-                  -rstd * rstd * g2 * inverse_count_);
+        write_row(coefficients, NormCoefficientRow::b, channel, -rstd * rstd * g2 * inverse_count_);
         write_row(coefficients, NormCoefficientRow::c, channel, -rstd * g1 * inverse_count_);
       }
     }

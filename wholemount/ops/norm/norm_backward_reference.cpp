@@ -36,7 +36,8 @@ double lane(const TensorView& view, int64_t row, int64_t channel) {
 bool is_positive(const KernelArgs& args, int64_t channel, const Voxel& voxel) {
   if (args.decisions.empty()) {
     const TensorView& statistics = args.inputs[2].view;
-    return lane(statistics, StatisticsRow::scale, channel) * at(args.inputs[0].view, channel, voxel) +
+    return lane(statistics, StatisticsRow::scale, channel) *
+                   at(args.inputs[0].view, channel, voxel) +
                lane(statistics, StatisticsRow::shift, channel) >
            0.0;
   }
@@ -107,10 +108,10 @@ class ApplyReference final : public ReferenceKernel {
       const double b = lane(coefficients, NormCoefficientRow::b, channel);
       const double c = lane(coefficients, NormCoefficientRow::c, channel);
       for_each_voxel(x.extent, [&](const Voxel& voxel) {
-        const double dx =
-            channel < x.c ? a * grad_before_activation(args, slope_, channel, voxel) +
-                                (b * (at(args.inputs[0].view, channel, voxel) - mean) + c)
-                          : 0.0;
+        const double dx = channel < x.c
+                              ? a * grad_before_activation(args, slope_, channel, voxel) +
+                                    (b * (at(args.inputs[0].view, channel, voxel) - mean) + c)
+                              : 0.0;
         write_element(args.outputs[0].view, 0, channel, voxel.d, voxel.h, voxel.w, dx);
       });
     }

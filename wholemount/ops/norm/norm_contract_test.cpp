@@ -11,9 +11,9 @@ namespace {
 
 // The last two are cut into several slabs.
 std::vector<TensorDesc> shapes() {
-  return {TensorDesc::activation(1, 1, {1, 1, 1}),    TensorDesc::activation(1, 3, {3, 5, 7}),
-          TensorDesc::activation(1, 5, {1, 1, 1}),    TensorDesc::activation(1, 16, {2, 9, 29}),
-          TensorDesc::activation(1, 17, {5, 3, 7}),   TensorDesc::activation(1, 32, {1, 9, 31}),
+  return {TensorDesc::activation(1, 1, {1, 1, 1}),     TensorDesc::activation(1, 3, {3, 5, 7}),
+          TensorDesc::activation(1, 5, {1, 1, 1}),     TensorDesc::activation(1, 16, {2, 9, 29}),
+          TensorDesc::activation(1, 17, {5, 3, 7}),    TensorDesc::activation(1, 32, {1, 9, 31}),
           TensorDesc::activation(1, 2, {3, 401, 301}), TensorDesc::activation(1, 6, {3, 91, 101})};
 }
 

@@ -87,8 +87,7 @@ void lane_moments(const float* x, int64_t num_vectors, double* mean, double* m2)
 }
 
 void lane_gradient_sums(const LaneGradientSums& run) {
-  const LoadTransform16 transform{F16::load(run.scale), F16::load(run.shift),
-                                  F16::set1(run.slope)};
+  const LoadTransform16 transform{F16::load(run.scale), F16::load(run.shift), F16::set1(run.slope)};
   const F16 mean = F16::load(run.mean);
   const F16 zero = F16::zero();
   for (int lane = 0; lane < 16; ++lane) {
@@ -131,8 +130,7 @@ void lane_gradient_sums(const LaneGradientSums& run) {
 }
 
 void lane_gradient_apply(const LaneGradientApply& run) {
-  const LoadTransform16 transform{F16::load(run.scale), F16::load(run.shift),
-                                  F16::set1(run.slope)};
+  const LoadTransform16 transform{F16::load(run.scale), F16::load(run.shift), F16::set1(run.slope)};
   const F16 mean = F16::load(run.mean);
   const F16 a = F16::load(run.a);
   const F16 b = F16::load(run.b);

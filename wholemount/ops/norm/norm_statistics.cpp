@@ -146,8 +146,8 @@ class FastStatisticsKernel final : public StatisticsKernel {
         for (int64_t slab = 0; slab < tasks.num_slabs(); ++slab) {
           const int64_t local = tasks.task(channel / width_, slab);
           const double* part = partial(first_task_[sample] + local, args) + channel % width_;
-          all.merge({static_cast<double>(tasks.num_elements(local) / width_), part[0],
-                     part[width_]});
+          all.merge(
+              {static_cast<double>(tasks.num_elements(local) / width_), part[0], part[width_]});
         }
       }
       moments[channel] = all;
@@ -344,7 +344,8 @@ void finish_statistics(const KernelArgs& args, std::span<Moments> moments,
                      read_lane(args.inputs[1].view, 0, channel));
     if (args.outputs.size() == 3) {
       write_parameter_gradient(args.outputs[1], channel, all.mean);
-      write_parameter_gradient(args.outputs[2], channel, all.count > 1.0 ? all.m2 / (all.count - 1.0) : 0.0);
+      write_parameter_gradient(args.outputs[2], channel,
+                               all.count > 1.0 ? all.m2 / (all.count - 1.0) : 0.0);
     }
   }
   clear_statistics_padding(args.outputs[0].view, channels);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-
 #include <vector>
 
 #include "wholemount/graph/op.h"
@@ -27,7 +26,9 @@ class BlockSlabTasks {
     return slab * num_blocks_ + block;
   }
   /// Elements of one task's run, which is contiguous from pointer() on.
-  [[nodiscard]] int64_t num_elements(int64_t task) const { return volume(box(task).extent()) * width_; }
+  [[nodiscard]] int64_t num_elements(int64_t task) const {
+    return volume(box(task).extent()) * width_;
+  }
   [[nodiscard]] float* pointer(const TensorView& view, int64_t task) const {
     const Box3 slab = box(task);
     return view.at<float>(0, block(task), slab.begin.d, slab.begin.h, 0);

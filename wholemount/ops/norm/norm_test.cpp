@@ -107,10 +107,10 @@ TEST(Norm, batch_joins_its_samples_in_one_node_and_other_kinds_keep_them_apart) 
     const auto xs = inputs_of(builder, kTwoSamples);
     const auto z = norm_activation(builder, spec_of(kind, 0.0F), xs, "norm");
     EXPECT_EQ(builder.sample(), 1);
-    differentiate(builder,
-                  {random_projection(builder, z[0], 1, "p0"),
-                   random_projection(builder, z[1], 2, "p1")},
-                  make_add());
+    differentiate(
+        builder,
+        {random_projection(builder, z[0], 1, "p0"), random_projection(builder, z[1], 2, "p1")},
+        make_add());
     const bool is_batch = kind == NormKind::batch;
     EXPECT_EQ(count_nodes(builder.graph(), "norm_statistics"), is_batch ? 1U : 2U);
     EXPECT_EQ(count_nodes(builder.graph(), "norm_backward_fold"), is_batch ? 1U : 2U);
@@ -166,7 +166,8 @@ TEST(Norm, normalises_and_gives_a_bias_before_it_no_gradient) {
     run.set(run.find("x"), fill_values(desc, InputFill::uniform(3.0, 5.0), 11));
     run.run();
     const std::vector<double> values = run.get(y);
-    const std::vector<double> gradient = run.parameter_gradient(graph.value(run.find("x")).parameter);
+    const std::vector<double> gradient =
+        run.parameter_gradient(graph.value(run.find("x")).parameter);
     for (size_t c = 0; c < static_cast<size_t>(desc.c); ++c) {
       double sum = 0.0;
       double squares = 0.0;
