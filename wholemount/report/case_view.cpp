@@ -136,9 +136,14 @@ IndexedImage overlay_picture(const SampleCase& sample) {
 
 std::string render_case_view(const SampleCase& sample, const CaseViewSpec& spec) {
   std::string views;
+  std::string columns;
   const std::vector<EmbeddedView> embedded = embed(sample, spec.max_png_bytes);
   for (size_t i = 0; i < embedded.size(); ++i) {
     views += render_view(embedded[i], sample, spec.id + "-" + std::to_string(i));
+    // Widths in proportion give all views one scale.
+    const SliceView& view = embedded[i].view;
+    columns += fmt::format("{}minmax(0,{:.2f}fr)", i == 0 ? "" : " ",
+                           static_cast<double>(view.columns) * view.column_mm);
   }
   const Geometry& geometry = sample.volume.geometry;
   const std::string details = fmt::format(
@@ -150,7 +155,7 @@ std::string render_case_view(const SampleCase& sample, const CaseViewSpec& spec)
       escape_markup(sample.scores.id) + " " +
       text_element("span", {{"class", "score"}}, "Dice " + dice_text(sample.scores.mean_dice));
   return element("article", {{"class", "case"}},
-                 element("h3", heading) + element("div", {{"class", "views"}}, views) +
+                 element("h3", heading) + element("div", {{"class", "views"}, {"style", "--columns:" + columns}}, views) +
                      text_element("p", {{"class", "small"}}, details));
 }
 

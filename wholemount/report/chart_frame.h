@@ -16,7 +16,7 @@ struct ChartFrame {
   Axis y_axis;
   double width = 480;
   double height = 270;
-  double left = 62;
+  double left = 70;
   double right = 14;
   double top = 12;
   double bottom = 44;

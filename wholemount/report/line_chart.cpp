@@ -106,8 +106,10 @@ std::vector<ChartPoint> thin_points(const std::vector<ChartPoint>& points, size_
     auto [low, high] = std::minmax_element(
         begin, end, [](const ChartPoint& a, const ChartPoint& b) { return a.y < b.y; });
     if (high < low) std::swap(low, high);
-    thinned.push_back(piece == 0 ? points.front() : *low);
-    thinned.push_back(piece + 1 == pieces ? points.back() : *high);
+    if (piece == 0 && low != begin) thinned.push_back(points.front());
+    thinned.push_back(*low);
+    thinned.push_back(*high);
+    if (piece + 1 == pieces && high + 1 != end) thinned.push_back(points.back());
   }
   return thinned;
 }
@@ -143,7 +145,9 @@ std::string render_line_chart(const LineChart& chart) {
   frame.title = chart.title;
   frame.x_label = chart.x_label;
   frame.y_label = chart.y_label + (logarithmic ? " (logarithmic)" : "");
-  frame.x_axis = count_axis(bounds.x_low, bounds.x_high, kTicks);
+  // Charts beside each other share their left end unless a run was logged from far on.
+  const bool from_start = bounds.x_low >= 0 && bounds.x_low < 0.3 * bounds.x_high;
+  frame.x_axis = count_axis(from_start ? 0 : bounds.x_low, bounds.x_high, kTicks);
   if (logarithmic) {
     frame.y_axis = logarithmic_axis(bounds.y_low, bounds.y_high);
   } else {

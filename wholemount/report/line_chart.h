@@ -39,7 +39,7 @@ struct LineChart {
 [[nodiscard]] std::vector<ChartPoint> running_median(const std::vector<ChartPoint>& points,
                                                      size_t window);
 
-/// At most 2 * pieces points, in order, with the first, the last and every extreme.
+/// At most 2 * pieces + 2 points, in order, with the first, the last and every extreme.
 [[nodiscard]] std::vector<ChartPoint> thin_points(const std::vector<ChartPoint>& points,
                                                   size_t pieces);
 

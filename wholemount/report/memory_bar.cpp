@@ -16,8 +16,8 @@ namespace {
 
 constexpr double kWidth = 960;
 constexpr double kHeight = 104;
-constexpr double kLeft = 14;
-constexpr double kRight = 34;
+constexpr double kLeft = 26;
+constexpr double kRight = 36;
 constexpr double kBarTop = 24;
 constexpr double kBarHeight = 38;
 

@@ -62,27 +62,28 @@ caption{text-align:left;padding-bottom:6px;font-size:.85rem}
 th,td{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere}
 th{font-weight:600}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}
-.scroll th,.scroll td{overflow-wrap:normal}
+.scroll th,.scroll td{overflow-wrap:normal}.scroll tbody th{min-width:8.5em}
+.chart+.scroll{margin-top:18px}
 .facts th{width:11em;font-weight:400;color:var(--soft)}
 .case{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:14px;margin:0 0 18px}
 .case p{margin:8px 0 0}
 .rank{display:inline-block;background:var(--ink);color:var(--paper);border-radius:4px;padding:0 7px;font-size:.82rem;font-weight:600}
 .score{float:right;font-variant-numeric:tabular-nums}
-.views{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:12px;align-items:end}
-.view img{display:block;width:100%;height:auto;max-height:420px;object-fit:contain;background:#000;border-radius:4px}
+.views{display:grid;grid-template-columns:var(--columns);gap:12px;align-items:end}
+.view img{display:block;width:100%;height:auto;background:#000;border-radius:4px}
 .view figcaption{display:flex;justify-content:space-between;gap:8px;font-size:.85rem;margin-top:4px}
 .view input{width:100%;margin:2px 0 0;accent-color:var(--c0);display:none}
 .script .view input{display:block}
 details pre{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:12px;overflow-x:auto;font-size:.82rem}
 summary{cursor:pointer}
 @media (max-width:600px){main{padding:16px 12px 40px}.views{grid-template-columns:1fr}.score{float:none;display:block}
-.cards{grid-template-columns:repeat(2,1fr)}.facts th{width:8.5em}.view img{max-height:none}}
+.cards{grid-template-columns:repeat(2,1fr)}.facts th{width:8.5em}}
 @media print{:root{color-scheme:light;--paper:#fff;--panel:#fff;--ink:#000;--soft:#444;--rule:#bbb;
 --c0:#1f6fd0;--c1:#c2410c;--c2:#15803d;--c3:#9333ea;--c4:#b4881b;--c5:#0e7490;
 --k0:#3b82d6;--k1:#e07b39;--k2:#b9a23a;--b0:#5b6470;--b1:#7b8592;--b2:#98a1ad;--b3:#b4bcc6;--b4:#ced4db;--alarm:#d11a2a}
 body{font-size:11pt}main{max-width:none;padding:0}.script .view input{display:none}
 .wide svg{min-width:0}figure,.case,.cards div,tr{break-inside:avoid}h2,h3{break-after:avoid}
-.views{grid-template-columns:repeat(3,minmax(0,1fr))}
+.views{grid-template-columns:var(--columns)}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 )css";
 

@@ -6,6 +6,7 @@
 
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/error.h"
+#include "wholemount/base/memory.h"
 #include "wholemount/report/case_view.h"
 #include "wholemount/report/markup.h"
 #include "wholemount/report/page.h"
@@ -77,8 +78,11 @@ class ReportBuilder {
         "Every step of the largest program of the update, as planned: " +
         std::to_string(plan.largest.size()) + (plan.largest.size() == 1 ? " volume" : " volumes") +
         " of " + to_string(plan.largest.front()) + " (padded) at a time. ";
-    text += timeline.peak_in_backward ? "The peak lies in the backward pass."
-                                      : "The peak lies in the forward pass.";
+    text += timeline.peak_in_backward ? "The peak lies in the backward pass. "
+                                      : "The peak lies in the forward pass. ";
+    text += "The arena that holds the upper three kinds is mapped once, with " +
+            format_bytes(memory.arena_bytes) +
+            ": what is live at the peak, gaps between buffers, whole pages.";
     return element("section", text_element("h2", heading) + text_element("p", text) +
                                   render_memory_timeline(timeline));
   }

@@ -31,7 +31,14 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 std::string percent_above(double measured, double predicted) {
-  return fmt::format("{:+.1f} % of the prediction", 100 * (measured / predicted - 1));
+  return fmt::format("{:+.1f} %", 100 * (measured / predicted - 1));
+}
+
+/// "1,402,003"
+std::string grouped_digits(int64_t number) {
+  std::string digits = std::to_string(number);
+  for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
+  return digits;
 }
 
 std::string norm_name(NetNorm norm) {
@@ -55,7 +62,7 @@ std::string network_text(const RunRecord& run) {
                                        net.levels, norm_name(net.norm))
                          : std::string("multi-scale CNN");
   if (run.plan && run.plan->parameters > 0) {
-    text += fmt::format(", {:L} parameters", run.plan->parameters);
+    text += ", " + grouped_digits(run.plan->parameters) + " parameters";
   }
   return text;
 }
