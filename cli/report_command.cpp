@@ -43,8 +43,7 @@ void run_report(const ReportOptions& options) {
 }  // namespace
 
 void add_report_command(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("report", "rebuild a run's report.html and its pictures");
+  CLI::App* command = app.add_subcommand("report", "rebuild a run's report.html and its pictures");
   auto options = std::make_shared<ReportOptions>();
   command->add_option("run", options->run, "run folder")->required();
   command
@@ -56,7 +55,8 @@ void add_report_command(CLI::App& app) {
       "Examples:\n"
       "  wholemount report runs/hippocampus\n"
       "  wholemount report runs/hippocampus --cases 6 --json\n"
-      "Works on running runs, too. The page needs no other file; RUN/report/ holds the pictures and\n"
+      "Works on running runs, too. The page needs no other file; RUN/report/ holds the pictures "
+      "and\n"
       "the sample cases' label maps.");
   command->callback([options] { run_report(*options); });
 }

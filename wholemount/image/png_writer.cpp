@@ -17,8 +17,8 @@ void check(const IndexedImage& image) {
   if (image.width < 1 || image.height < 1 || image.width > kMaxSide || image.height > kMaxSide ||
       static_cast<int64_t>(image.pixels.size()) != image.width * image.height) {
     throw ShapeError("a PNG of " + std::to_string(image.width) + " x " +
-                     std::to_string(image.height) + " from " +
-                     std::to_string(image.pixels.size()) + " pixels: wanted sides of 1 to 65535 "
+                     std::to_string(image.height) + " from " + std::to_string(image.pixels.size()) +
+                     " pixels: wanted sides of 1 to 65535 "
                      "and one byte a pixel");
   }
   WM_CHECK(image.palette.size() <= 256, "a PNG palette has at most 256 colours");

@@ -167,8 +167,9 @@ class Study {
   static std::string name_of(size_t number, size_t count) {
     if (number == 0) return "worst";
     if (number + 1 == count) return "best";
-    return count == 3 ? "median" : "rank " + std::to_string(number + 1) + " of " +
-                                       std::to_string(count) + " from worst to best";
+    return count == 3 ? "median"
+                      : "rank " + std::to_string(number + 1) + " of " + std::to_string(count) +
+                            " from worst to best";
   }
 
   /// The used part of a case: the first channel as stored (before normalisation, which would lift
@@ -191,8 +192,8 @@ class Study {
         const auto row = plane.begin() + (source.begin.h + h) * stored.w + source.begin.w;
         volume.image.insert(volume.image.end(), row, row + volume.extent.w);
         const auto copy = [&](const TensorView& from, std::vector<uint8_t>& to) {
-          const auto* codes = from.at<const uint8_t>(0, 0, valid.begin.d + d, valid.begin.h + h,
-                                                     valid.begin.w);
+          const auto* codes =
+              from.at<const uint8_t>(0, 0, valid.begin.d + d, valid.begin.h + h, valid.begin.w);
           to.insert(to.end(), codes, codes + volume.extent.w);
         };
         copy(*loaded.target, volume.truth);
@@ -218,8 +219,8 @@ class Study {
       cases.push_back(std::move(subject));
     }
     const PredictPlan plan = plan_prediction(predict, cases, programs_, store_->specs());
-    const std::vector<PredictedFile> files = predict_files(predict, plan, cases, programs_, *store_,
-                                                           *spec_.pool, [](const PredictedFile&) {});
+    const std::vector<PredictedFile> files = predict_files(
+        predict, plan, cases, programs_, *store_, *spec_.pool, [](const PredictedFile&) {});
     for (size_t i = 0; i < files.size(); ++i) study.samples[i].prediction_file = files[i].output;
   }
 

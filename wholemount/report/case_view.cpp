@@ -84,24 +84,23 @@ std::string render_view(const EmbeddedView& embedded, const SampleCase& sample,
                    embedded.slices.begin();
   const std::string of = " of " + std::to_string(embedded.view.num_slices);
   const std::string picture = empty_element(
-      "img", {{"id", id},
-              {"src", "data:image/png;base64," + encode_base64(embedded.pngs[static_cast<size_t>(key)])},
-              {"alt", fmt::format("{}, {} view, slice {}{}: prediction and truth over the image",
-                                  sample.scores.id, embedded.view.name, embedded.key + 1, of)}});
-  const std::string slider =
-      empty_element("input", {{"type", "range"},
-                              {"min", "0"},
-                              {"max", std::to_string(embedded.slices.size() - 1)},
-                              {"value", std::to_string(key)},
-                              {"data-view", id},
-                              {"data-slices", number_list(embedded.slices)},
-                              {"data-of", of},
-                              {"aria-label", sample.scores.id + ", " + embedded.view.name +
-                                                 " view: slice"}});
-  const std::string caption =
-      text_element("span", embedded.view.name) +
-      text_element("output", {{"id", id + "-slice"}},
-                   "slice " + std::to_string(embedded.key + 1) + of);
+      "img",
+      {{"id", id},
+       {"src", "data:image/png;base64," + encode_base64(embedded.pngs[static_cast<size_t>(key)])},
+       {"alt", fmt::format("{}, {} view, slice {}{}: prediction and truth over the image",
+                           sample.scores.id, embedded.view.name, embedded.key + 1, of)}});
+  const std::string slider = empty_element(
+      "input", {{"type", "range"},
+                {"min", "0"},
+                {"max", std::to_string(embedded.slices.size() - 1)},
+                {"value", std::to_string(key)},
+                {"data-view", id},
+                {"data-slices", number_list(embedded.slices)},
+                {"data-of", of},
+                {"aria-label", sample.scores.id + ", " + embedded.view.name + " view: slice"}});
+  const std::string caption = text_element("span", embedded.view.name) +
+                              text_element("output", {{"id", id + "-slice"}},
+                                           "slice " + std::to_string(embedded.key + 1) + of);
   return element("figure", {{"class", "view"}},
                  picture + element("figcaption", caption) + slider + slice_data(embedded, id));
 }
@@ -125,11 +124,12 @@ IndexedImage overlay_picture(const SampleCase& sample) {
   const std::array<SliceView, 3> views = slice_views(sample.volume);
   const GreyWindow window = percentile_window(sample.volume);
   double width_mm = 0;
-  for (const SliceView& view : views) width_mm += static_cast<double>(view.columns) * view.column_mm;
+  for (const SliceView& view : views)
+    width_mm += static_cast<double>(view.columns) * view.column_mm;
   std::vector<IndexedImage> pictures;
   for (const SliceView& view : views) {
-    pictures.push_back(render_slice(sample.volume, window, view,
-                                    fullest_slice(sample.volume, view), kPicturePixels / width_mm));
+    pictures.push_back(render_slice(sample.volume, window, view, fullest_slice(sample.volume, view),
+                                    kPicturePixels / width_mm));
   }
   return join_pictures(pictures);
 }
@@ -146,17 +146,19 @@ std::string render_case_view(const SampleCase& sample, const CaseViewSpec& spec)
                            static_cast<double>(view.columns) * view.column_mm);
   }
   const Geometry& geometry = sample.volume.geometry;
-  const std::string details = fmt::format(
-      "{} voxels of {:.3g} x {:.3g} x {:.3g} mm (d, h, w); channel {}; picture {}",
-      to_string(sample.volume.extent), geometry.spacing_mm[0], geometry.spacing_mm[1],
-      geometry.spacing_mm[2], sample.channel_name, spec.overlay_file);
+  const std::string details =
+      fmt::format("{} voxels of {:.3g} x {:.3g} x {:.3g} mm (d, h, w); channel {}; picture {}",
+                  to_string(sample.volume.extent), geometry.spacing_mm[0], geometry.spacing_mm[1],
+                  geometry.spacing_mm[2], sample.channel_name, spec.overlay_file);
   const std::string heading =
       text_element("span", {{"class", "rank"}}, sample.which) + " " +
       escape_markup(sample.scores.id) + " " +
       text_element("span", {{"class", "score"}}, "Dice " + dice_text(sample.scores.mean_dice));
-  return element("article", {{"class", "case"}},
-                 element("h3", heading) + element("div", {{"class", "views"}, {"style", "--columns:" + columns}}, views) +
-                     text_element("p", {{"class", "small"}}, details));
+  return element(
+      "article", {{"class", "case"}},
+      element("h3", heading) +
+          element("div", {{"class", "views"}, {"style", "--columns:" + columns}}, views) +
+          text_element("p", {{"class", "small"}}, details));
 }
 
 }  // namespace wholemount

@@ -11,9 +11,9 @@ namespace wholemount {
 
 /// One sample case as a section of the page: three views with a slider each.
 struct CaseViewSpec {
-  std::string id;                       ///< unique in the page: "case-0"
+  std::string id;                          ///< unique in the page: "case-0"
   size_t max_png_bytes = size_t{1} << 20;  ///< of all embedded slices of the case
-  std::string overlay_file;             ///< name of the picture beside the page, for the caption
+  std::string overlay_file;                ///< name of the picture beside the page, for the caption
 };
 
 /// At most 24 slices of each axis are embedded, fewer when they would take more than the budget;

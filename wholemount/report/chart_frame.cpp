@@ -6,12 +6,10 @@ namespace wholemount {
 
 std::string svg_text(double x, double y, const char* anchor, std::string_view text,
                      const std::string& css_class) {
-  return text_element("text",
-                      {{"x", coordinate(x)},
-                       {"y", coordinate(y)},
-                       {"text-anchor", anchor},
-                       {"class", css_class}},
-                      text);
+  return text_element(
+      "text",
+      {{"x", coordinate(x)}, {"y", coordinate(y)}, {"text-anchor", anchor}, {"class", css_class}},
+      text);
 }
 
 std::string svg_line(double x1, double y1, double x2, double y2, const std::string& css_class) {
@@ -57,12 +55,12 @@ std::string ChartFrame::render(std::string_view drawn, const std::string& summar
   }
   content += svg_line(x_begin, y_end, x_end, y_end, "axis");
   content += svg_text((x_begin + x_end) / 2, height - 6, "middle", x_label, "label");
-  content += text_element("text",
-                          {{"transform", "translate(13 " + coordinate((top + y_end) / 2) +
-                                             ") rotate(-90)"},
-                           {"text-anchor", "middle"},
-                           {"class", "label"}},
-                          y_label);
+  content += text_element(
+      "text",
+      {{"transform", "translate(13 " + coordinate((top + y_end) / 2) + ") rotate(-90)"},
+       {"text-anchor", "middle"},
+       {"class", "label"}},
+      y_label);
   content += drawn;
   return svg_picture(width, height, summary, content);
 }

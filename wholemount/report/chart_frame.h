@@ -27,7 +27,8 @@ struct ChartFrame {
   [[nodiscard]] double y(double value) const {
     return height - bottom - y_axis.position(value) * (height - top - bottom);
   }
-  /// The SVG: grid, ticks and labels, then `drawn` on top. `summary` is for those who cannot see it.
+  /// The SVG: grid, ticks and labels, then `drawn` on top. `summary` is for those who cannot see
+  /// it.
   [[nodiscard]] std::string render(std::string_view drawn, const std::string& summary) const;
 };
 

@@ -109,7 +109,7 @@ TEST(LineChart, running_median_ignores_a_spike_and_does_not_shift_the_ends) {
 }
 
 TEST(LineChart, every_axis_and_series_is_labelled_and_the_markup_is_balanced) {
-  LineChart chart{"Loss <1>", "update", "loss & more", {}, false, true};
+  LineChart chart{"Loss <1>", "update", "loss & more", {}, 0, false, true};
   chart.series.push_back({"a < b", {{1, 0.5}, {2, NAN}, {3, 0.25}}, ChartSeries::Style::marked, 1});
   const std::string svg = render_line_chart(chart);
   EXPECT_EQ(markup_error(svg), "") << svg;
@@ -121,17 +121,25 @@ TEST(LineChart, every_axis_and_series_is_labelled_and_the_markup_is_balanced) {
 }
 
 TEST(LineChart, without_points_a_sentence_stands_in_its_place) {
-  LineChart chart{"Dice", "update", "Dice", {}, false, false};
+  LineChart chart{"Dice", "update", "Dice", {}, 0, false, false};
   chart.series.push_back({"mean", {{1, NAN}}, ChartSeries::Style::line, 0});
   EXPECT_EQ(render_line_chart(chart), "<p class=\"absent\">Dice: nothing logged yet.</p>");
 }
 
 TEST(LineChart, wide_positive_ranges_become_logarithmic_where_allowed) {
-  LineChart chart{"Loss", "update", "loss", {}, false, true};
+  LineChart chart{"Loss", "update", "loss", {}, 0, false, true};
   chart.series.push_back({"x", {{1, 0.01}, {2, 9}}, ChartSeries::Style::line, 0});
   EXPECT_NE(render_line_chart(chart).find("logarithmic"), std::string::npos);
   chart.series[0].points[0].y = -0.01;
   EXPECT_EQ(render_line_chart(chart).find("logarithmic"), std::string::npos);
+}
+
+TEST(LineChart, the_x_axis_reaches_from_0_to_the_end_of_the_run) {
+  LineChart chart{"Dice", "update", "Dice", {}, 40, false, false};
+  chart.series.push_back({"mean", {{20, 0.5}}, ChartSeries::Style::marked, 0});
+  const std::string svg = render_line_chart(chart);
+  EXPECT_NE(svg.find(">0</text>"), std::string::npos);
+  EXPECT_NE(svg.find(">40</text>"), std::string::npos);
 }
 
 TEST(MemoryBar, the_measured_peak_is_named_when_known) {

@@ -66,9 +66,9 @@ std::string draw_series(const ChartSeries& series, const ChartFrame& frame) {
     }
   }
   const bool thin = series.style == ChartSeries::Style::thin;
-  return empty_element("path",
-                       {{"d", path},
-                        {"class", (thin ? "line thin " : "line ") + colour_class(series)}}) +
+  return empty_element(
+             "path",
+             {{"d", path}, {"class", (thin ? "line thin " : "line ") + colour_class(series)}}) +
          markers;
 }
 
@@ -76,10 +76,10 @@ std::string legend_of(const std::vector<ChartSeries>& all) {
   std::string items;
   for (const ChartSeries& series : all) {
     const bool thin = series.style == ChartSeries::Style::thin;
-    items += element("li", text_element("span", {{"class", (thin ? "key thin " : "key ") +
-                                                               colour_class(series)}},
-                                        "") +
-                               escape_markup(series.name));
+    items += element(
+        "li", text_element("span",
+                           {{"class", (thin ? "key thin " : "key ") + colour_class(series)}}, "") +
+                  escape_markup(series.name));
   }
   return element("ul", {{"class", "legend"}}, items);
 }
@@ -137,7 +137,8 @@ std::string render_line_chart(const LineChart& chart) {
   if (series.empty()) {
     return text_element("p", {{"class", "absent"}}, chart.title + ": nothing logged yet.");
   }
-  const Bounds bounds = bounds_of(series);
+  Bounds bounds = bounds_of(series);
+  bounds.x_high = std::max(bounds.x_high, chart.x_end);
   constexpr size_t kTicks = 6;
   const bool logarithmic = chart.allow_logarithmic && bounds.y_low > 0 &&
                            bounds.y_high / bounds.y_low > kLogarithmicRatio;
@@ -145,8 +146,9 @@ std::string render_line_chart(const LineChart& chart) {
   frame.title = chart.title;
   frame.x_label = chart.x_label;
   frame.y_label = chart.y_label + (logarithmic ? " (logarithmic)" : "");
-  // Charts beside each other share their left end unless a run was logged from far on.
-  const bool from_start = bounds.x_low >= 0 && bounds.x_low < 0.3 * bounds.x_high;
+  // Charts beside each other share their ends.
+  const bool from_start =
+      bounds.x_low >= 0 && (bounds.x_low < 0.3 * bounds.x_high || chart.x_end > 0);
   frame.x_axis = count_axis(from_start ? 0 : bounds.x_low, bounds.x_high, kTicks);
   if (logarithmic) {
     frame.y_axis = logarithmic_axis(bounds.y_low, bounds.y_high);

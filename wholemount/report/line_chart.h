@@ -26,6 +26,7 @@ struct LineChart {
   std::string x_label;
   std::string y_label;
   std::vector<ChartSeries> series;
+  double x_end = 0;                ///< the x axis reaches at least this far
   bool from_zero = false;          ///< the y axis begins at 0
   bool allow_logarithmic = false;  ///< where all y are positive and span more than a factor of 30
 };

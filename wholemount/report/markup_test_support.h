@@ -24,7 +24,8 @@ inline std::string markup_error(std::string_view markup) {
     const bool closing = rest.starts_with("</");
     size_t end = at + (closing ? 2 : 1);
     const size_t name_begin = end;
-    while (end < markup.size() && (std::isalnum(static_cast<unsigned char>(markup[end])) != 0)) ++end;
+    while (end < markup.size() && (std::isalnum(static_cast<unsigned char>(markup[end])) != 0))
+      ++end;
     const std::string name(markup.substr(name_begin, end - name_begin));
     if (name.empty()) return "stray < before: " + std::string(rest.substr(0, 40));
     bool quoted = false;

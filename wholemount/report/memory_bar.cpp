@@ -69,8 +69,8 @@ std::string render_memory_bar(const RecordedPlan& plan, size_t measured_peak_byt
     summary += ", measured " + format_bytes(measured_peak_bytes);
   }
   return element("figure", {{"class", "chart wide"}},
-                 text_element("figcaption",
-                              "Predicted peak memory of the process, " + format_bytes(plan.peak_bytes)) +
+                 text_element("figcaption", "Predicted peak memory of the process, " +
+                                                format_bytes(plan.peak_bytes)) +
                      element("div", {{"class", "scroll"}},
                              svg_picture(kWidth, kHeight, summary + ".", drawn)) +
                      element("ul", {{"class", "legend"}}, legend));

@@ -70,13 +70,14 @@ std::string area(const ChartFrame& frame, const std::vector<double>& lower,
 }
 
 std::string peak_label(const MemoryTimeline& timeline, const ChartFrame& frame, double peak) {
-  const double share = (static_cast<double>(timeline.peak_step) + 0.5) /
-                       static_cast<double>(timeline.num_steps());
+  const double share =
+      (static_cast<double>(timeline.peak_step) + 0.5) / static_cast<double>(timeline.num_steps());
   const double x = frame.left + share * (frame.width - frame.left - frame.right);
   const double y = frame.y(peak);
   const bool right_half = share > 0.5;
-  return empty_element("circle",
-                       {{"cx", coordinate(x)}, {"cy", coordinate(y)}, {"r", "3.5"}, {"class", "peak"}}) +
+  return empty_element(
+             "circle",
+             {{"cx", coordinate(x)}, {"cy", coordinate(y)}, {"r", "3.5"}, {"class", "peak"}}) +
          svg_text(x + (right_half ? -8 : 8), y - 7, right_half ? "end" : "start",
                   fmt::format("peak {} at step {}: {}", format_bytes(static_cast<size_t>(peak)),
                               timeline.peak_step, timeline.peak_node),
@@ -165,8 +166,8 @@ std::string render_memory_timeline(const MemoryTimeline& timeline) {
   drawn += peak_label(timeline, frame, peak);
   const std::string summary =
       fmt::format("Memory over the {} steps of one update; the peak of {} is at step {}, {}.",
-                  timeline.num_steps(), format_bytes(static_cast<size_t>(peak)),
-                  timeline.peak_step, timeline.peak_node);
+                  timeline.num_steps(), format_bytes(static_cast<size_t>(peak)), timeline.peak_step,
+                  timeline.peak_node);
   return element("figure", {{"class", "chart wide"}},
                  text_element("figcaption", "Live memory over the steps of one update") +
                      element("div", {{"class", "scroll"}}, frame.render(drawn, summary)) +

@@ -24,8 +24,8 @@ std::vector<Sample> samples(int64_t voxels, int64_t pixels, bool flip) {
   std::vector<Sample> all;
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     const int64_t shown = flip ? pixels - 1 - pixel : pixel;
-    const double at =
-        (static_cast<double>(shown) + 0.5) * static_cast<double>(voxels) / static_cast<double>(pixels);
+    const double at = (static_cast<double>(shown) + 0.5) * static_cast<double>(voxels) /
+                      static_cast<double>(pixels);
     Sample sample;
     sample.nearest = std::clamp(static_cast<int64_t>(at), int64_t{0}, voxels - 1);
     const double centre = std::clamp(at - 0.5, 0.0, static_cast<double>(voxels - 1));
@@ -51,8 +51,8 @@ size_t voxel_index(const LabelledVolume& volume, SliceAxis axis, int64_t slice, 
 }
 
 int64_t pixels_of(int64_t voxels, double voxel_mm, double pixels_per_mm) {
-  return std::clamp<int64_t>(
-      std::llround(static_cast<double>(voxels) * voxel_mm * pixels_per_mm), 1, 4096);
+  return std::clamp<int64_t>(std::llround(static_cast<double>(voxels) * voxel_mm * pixels_per_mm),
+                             1, 4096);
 }
 
 /// True when physical axis `physical` is the one that voxel axis `voxel` runs along.
@@ -76,8 +76,8 @@ GreyWindow percentile_window(const LabelledVolume& volume) {
   for (size_t i = 0; i < volume.image.size(); i += stride) values.push_back(volume.image[i]);
   if (values.empty()) return {};
   const auto percentile = [](std::vector<float>& all, double fraction) {
-    const auto at = all.begin() + static_cast<std::ptrdiff_t>(
-                                      fraction * static_cast<double>(all.size() - 1));
+    const auto at =
+        all.begin() + static_cast<std::ptrdiff_t>(fraction * static_cast<double>(all.size() - 1));
     std::nth_element(all.begin(), at, all.end());
     return static_cast<double>(*at);
   };
@@ -112,11 +112,11 @@ std::array<SliceView, 3> slice_views(const LabelledVolume& volume) {
   const Extent3& extent = volume.extent;
   const auto& spacing = geometry.spacing_mm;
   std::array<SliceView, 3> views;
-  views[0] = {SliceAxis::d, "slices along d", false,    false,     extent.d,
+  views[0] = {SliceAxis::d, "slices along d", false,      false,     extent.d,
               extent.h,     extent.w,         spacing[1], spacing[2]};
-  views[1] = {SliceAxis::h, "slices along h", false,    false,     extent.h,
+  views[1] = {SliceAxis::h, "slices along h", false,      false,     extent.h,
               extent.d,     extent.w,         spacing[0], spacing[2]};
-  views[2] = {SliceAxis::w, "slices along w", false,    false,     extent.w,
+  views[2] = {SliceAxis::w, "slices along w", false,      false,     extent.w,
               extent.d,     extent.h,         spacing[0], spacing[1]};
   const bool like_a_body = geometry.has_orientation() && runs_along(geometry, 0, 0) &&
                            runs_along(geometry, 1, 1) && runs_along(geometry, 2, 2);
@@ -143,7 +143,8 @@ int64_t fullest_slice(const LabelledVolume& volume, const SliceView& view) {
     for (int64_t h = 0; h < volume.extent.h; ++h) {
       for (int64_t w = 0; w < volume.extent.w; ++w) {
         const size_t i = volume.index(d, h, w);
-        if (compare_labels(volume.prediction[i], volume.truth[i]) == Agreement::background) continue;
+        if (compare_labels(volume.prediction[i], volume.truth[i]) == Agreement::background)
+          continue;
         const int64_t slice = view.axis == SliceAxis::d ? d : view.axis == SliceAxis::h ? h : w;
         ++counts[static_cast<size_t>(slice)];
       }
@@ -174,10 +175,10 @@ IndexedImage render_slice(const LabelledVolume& volume, const GreyWindow& window
       const double value = upper * (1 - row.weight) + lower * row.weight;
       const double share = std::clamp((value - window.black) / range, 0.0, 1.0);
       const size_t nearest = voxel_index(volume, view.axis, slice, row.nearest, column.nearest);
-      const auto state = static_cast<int>(
-          compare_labels(volume.prediction[nearest], volume.truth[nearest]));
-      image.pixels.push_back(static_cast<uint8_t>(
-          state * kGreyLevels + std::lround(share * (kGreyLevels - 1))));
+      const auto state =
+          static_cast<int>(compare_labels(volume.prediction[nearest], volume.truth[nearest]));
+      image.pixels.push_back(
+          static_cast<uint8_t>(state * kGreyLevels + std::lround(share * (kGreyLevels - 1))));
     }
   }
   return image;

@@ -75,8 +75,7 @@ struct SliceView {
 /// One slice with square pixels: `pixels_per_mm` in both directions, grey interpolated linearly,
 /// labels by the nearest voxel, so that their borders are true.
 [[nodiscard]] IndexedImage render_slice(const LabelledVolume& volume, const GreyWindow& window,
-                                        const SliceView& view, int64_t slice,
-                                        double pixels_per_mm);
+                                        const SliceView& view, int64_t slice, double pixels_per_mm);
 
 /// Pictures beside each other on black, 8 pixels apart, centred in height.
 [[nodiscard]] IndexedImage join_pictures(const std::vector<IndexedImage>& pictures);

@@ -120,9 +120,10 @@ constexpr std::string_view kScript = R"js(
 std::string html_page(const std::string& title, std::string_view body) {
   const std::string head =
       empty_element("meta", {{"charset", "utf-8"}}) +
-      empty_element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
-      empty_element("link", {{"rel", "icon"}, {"href", "data:,"}}) +
-      text_element("title", title) + element("style", kStyle);
+      empty_element("meta",
+                    {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
+      empty_element("link", {{"rel", "icon"}, {"href", "data:,"}}) + text_element("title", title) +
+      element("style", kStyle);
   return "<!DOCTYPE html>\n" +
          element("html", {{"lang", "en"}},
                  element("head", head) +

@@ -35,8 +35,7 @@ class ReportBuilder {
     std::string body = header_section(run_) + setup_section(run_, data_.get()) +
                        curves_section(run_) + resources_section(run_) + timeline_section() +
                        validation_sections() + configuration_section(run_);
-    result_.page =
-        (std::filesystem::path(spec_.run_folder) / RunFolderNames::report).string();
+    result_.page = (std::filesystem::path(spec_.run_folder) / RunFolderNames::report).string();
     write_file_atomically(result_.page, html_page("Run " + run_.name + " - Wholemount", body));
     return std::move(result_);
   }
@@ -63,21 +62,22 @@ class ReportBuilder {
     if (!data_) return left_out(heading, "The timeline is", no_data_);
     PlanSpec plan_spec;
     plan_spec.num_threads = spec_.threads;
-    JobPrograms programs(data_->job, plan_spec, current_time_model(plan_spec.target, spec_.threads));
+    JobPrograms programs(data_->job, plan_spec,
+                         current_time_model(plan_spec.target, spec_.threads));
     const JobPlan plan = plan_job(data_->job, programs, spec_.threads);
     MemoryTimeline timeline = memory_timeline(*programs.update.get(plan.largest).program);
     const MemoryPlan& memory = plan.memory;
-    const size_t other = run_.plan ? run_.plan->other_bytes()
-                                   : memory.baseline_bytes + memory.reserve_bytes;
+    const size_t other =
+        run_.plan ? run_.plan->other_bytes() : memory.baseline_bytes + memory.reserve_bytes;
     timeline.constants = {{"program, libraries, stacks", other},
                           {"data staging", memory.data_bytes},
                           {"optimiser state", memory.optimiser_bytes},
                           {"gradient sums", memory.gradient_bytes},
                           {"parameters", memory.parameter_bytes}};
-    std::string text =
-        "Every step of the largest program of the update, as planned: " +
-        std::to_string(plan.largest.size()) + (plan.largest.size() == 1 ? " volume" : " volumes") +
-        " of " + to_string(plan.largest.front()) + " (padded) at a time. ";
+    std::string text = "Every step of the largest program of the update, as planned: " +
+                       std::to_string(plan.largest.size()) +
+                       (plan.largest.size() == 1 ? " volume" : " volumes") + " of " +
+                       to_string(plan.largest.front()) + " (padded) at a time. ";
     text += timeline.peak_in_backward ? "The peak lies in the backward pass. "
                                       : "The peak lies in the forward pass. ";
     text += "The arena that holds the upper three kinds is mapped once, with " +
@@ -141,7 +141,7 @@ class ReportBuilder {
     return element("ul", {{"class", "legend"}},
                    item("purple", "agreement") + item("red", "prediction only") +
                        item("blue", "truth only") +
-                       (several_outputs ? item("amber", "both, but of different labels")
+                       (several_outputs ? item("amber", "both, but not the same label")
                                         : std::string())) +
            text_element("p", {{"class", "small"}}, "");
   }

@@ -34,6 +34,11 @@ std::string percent_above(double measured, double predicted) {
   return fmt::format("{:+.1f} %", 100 * (measured / predicted - 1));
 }
 
+/// "1 epoch", "2 epochs"
+std::string counted(int64_t number, const std::string& thing) {
+  return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
+}
+
 /// "1,402,003"
 std::string grouped_digits(int64_t number) {
   std::string digits = std::to_string(number);
@@ -103,20 +108,25 @@ std::string data_facts(const DataJob& data) {
   for (const int64_t channel : data.train_load.channels) {
     channels.push_back(data.dataset.channel_names[static_cast<size_t>(channel)]);
   }
-  return fact("data set", fmt::format("{} ({} layout), {} cases with labels",
-                                      data.dataset.name.empty() ? data.dataset.root
-                                                                : data.dataset.name,
-                                      layout_name(data.dataset.layout), data.dataset.cases.size())) +
-         fact("split", fmt::format("{} training, {} validation, {} test",
-                                   data.split.train.size(), data.split.validation.size(),
-                                   data.split.test.size())) +
-         fact("channels", joined(channels)) +
-         fact("outputs", joined(data.job.task.outputs)) +
-         fact("volumes (d, h, w)", extents_text(data.extents) + ", trained whole");
+  const std::optional<Extent3>& fixed = data.train_load.shape.fixed;
+  return fact("data set",
+              fmt::format("{} ({} layout), {} cases with labels",
+                          data.dataset.name.empty() ? data.dataset.root : data.dataset.name,
+                          layout_name(data.dataset.layout), data.dataset.cases.size())) +
+         fact("split", fmt::format("{} training, {} validation, {} test", data.split.train.size(),
+                                   data.split.validation.size(), data.split.test.size())) +
+         fact("channels", joined(channels)) + fact("outputs", joined(data.job.task.outputs)) +
+         fact("volumes (d, h, w)",
+              extents_text(data.extents) + (fixed ? ", cropped or padded to " + to_string(*fixed)
+                                                  : std::string(", trained whole")));
+}
+
+double last_update(const RunRecord& run) {
+  return run.steps.empty() ? 0.0 : static_cast<double>(run.steps.back().step);
 }
 
 LineChart loss_chart(const RunRecord& run) {
-  LineChart chart{"Loss", "update", "loss", {}, false, true};
+  LineChart chart{"Loss", "update", "loss", {}, last_update(run), false, true};
   std::vector<ChartPoint> training;
   for (const LoggedStep& step : run.steps) {
     if (std::isfinite(step.loss)) {
@@ -124,10 +134,10 @@ LineChart loss_chart(const RunRecord& run) {
     }
   }
   const size_t window = std::max<size_t>(5, training.size() / 40) | 1;
+  chart.series.push_back({fmt::format("training, running median of {}", window),
+                          running_median(training, window), ChartSeries::Style::line, 0});
   chart.series.push_back(
-      {fmt::format("training, running median of {}", window), running_median(training, window),
-       ChartSeries::Style::line, 0});
-  chart.series.push_back({"training, each update", std::move(training), ChartSeries::Style::thin, 0});
+      {"training, each update", std::move(training), ChartSeries::Style::thin, 0});
   std::swap(chart.series[0], chart.series[1]);
   ChartSeries validation{"validation", {}, ChartSeries::Style::marked, 1};
   for (const LoggedEvaluation& evaluation : run.evaluations) {
@@ -138,7 +148,13 @@ LineChart loss_chart(const RunRecord& run) {
 }
 
 LineChart dice_chart(const RunRecord& run) {
-  LineChart chart{"Dice on validation cases", "update", "Dice (1 is perfect)", {}, false, false};
+  LineChart chart{"Dice on validation cases",
+                  "update",
+                  "Dice (1 is perfect)",
+                  {},
+                  last_update(run),
+                  false,
+                  false};
   std::vector<std::string> names;
   for (const LoggedEvaluation& evaluation : run.evaluations) {
     for (const auto& [name, value] : evaluation.metrics) {
@@ -152,7 +168,9 @@ LineChart dice_chart(const RunRecord& run) {
   // With one output its Dice is the mean.
   if (names.size() == 2) names.resize(1);
   for (const std::string& name : names) {
-    ChartSeries series{name == "Dice" ? "mean" : name.substr(5), {}, ChartSeries::Style::marked,
+    ChartSeries series{name == "Dice" ? "mean" : name.substr(5),
+                       {},
+                       ChartSeries::Style::marked,
                        static_cast<int>(chart.series.size() % 6)};
     for (const LoggedEvaluation& evaluation : run.evaluations) {
       const auto found = evaluation.metrics.find(name);
@@ -166,7 +184,7 @@ LineChart dice_chart(const RunRecord& run) {
 }
 
 LineChart rate_chart(const RunRecord& run) {
-  LineChart chart{"Learning rate", "update", "learning rate", {}, true, false};
+  LineChart chart{"Learning rate", "update", "learning rate", {}, last_update(run), true, false};
   ChartSeries series{"learning rate", {}, ChartSeries::Style::line, 2};
   for (const LoggedStep& step : run.steps) {
     series.points.push_back({static_cast<double>(step.step), step.rate});
@@ -176,7 +194,7 @@ LineChart rate_chart(const RunRecord& run) {
 }
 
 LineChart seconds_chart(const RunRecord& run) {
-  LineChart chart{"Time of each update", "update", "seconds", {}, true, false};
+  LineChart chart{"Time of each update", "update", "seconds", {}, last_update(run), true, true};
   ChartSeries series{"measured", {}, ChartSeries::Style::thin, 5};
   for (const LoggedStep& step : run.steps) {
     if (std::isfinite(step.seconds)) {
@@ -190,7 +208,8 @@ LineChart seconds_chart(const RunRecord& run) {
     chart.series.push_back({"predicted mean",
                             {{static_cast<double>(run.steps.front().step), run.plan->step_seconds},
                              {static_cast<double>(run.steps.back().step), run.plan->step_seconds}},
-                            ChartSeries::Style::line, 1});
+                            ChartSeries::Style::line,
+                            1});
   }
   return chart;
 }
@@ -253,8 +272,8 @@ std::string header_section(const RunRecord& run) {
     }
   }
   cards += card("updates", fmt::format("{}", updates),
-                run.summary ? fmt::format("{} epochs, {}", run.summary->epochs,
-                                          duration_in_words(run.summary->seconds))
+                run.summary ? counted(run.summary->epochs, "epoch") + ", " +
+                                  duration_in_words(run.summary->seconds)
                             : std::string());
   if (run.plan) {
     const bool measured = run.summary && run.summary->measured_peak_bytes > 0;
@@ -287,7 +306,8 @@ std::string setup_section(const RunRecord& run, const DataJob* data) {
   rows += fact("optimiser", configured(run, "optimizer.name") + ", rate " +
                                 configured(run, "optimizer.rate") + ", schedule " +
                                 configured(run, "schedule.name"));
-  rows += fact("length", fmt::format("{} epochs, {} volumes an update", train.epochs, train.batch));
+  rows += fact("length", counted(train.epochs, "epoch") + ", " + counted(train.batch, "volume") +
+                             " an update");
   if (run.summary && !run.summary->weights_digest.empty()) {
     rows += fact("SHA-256 of weights", run.summary->weights_digest);
   }
@@ -296,12 +316,12 @@ std::string setup_section(const RunRecord& run, const DataJob* data) {
 }
 
 std::string curves_section(const RunRecord& run) {
-  return element("section",
-                 text_element("h2", "Curves") +
-                     element("div", {{"class", "grid"}}, render_line_chart(loss_chart(run)) +
-                                                             render_line_chart(dice_chart(run)) +
-                                                             render_line_chart(rate_chart(run)) +
-                                                             render_line_chart(seconds_chart(run))));
+  return element(
+      "section",
+      text_element("h2", "Curves") +
+          element("div", {{"class", "grid"}},
+                  render_line_chart(loss_chart(run)) + render_line_chart(dice_chart(run)) +
+                      render_line_chart(rate_chart(run)) + render_line_chart(seconds_chart(run))));
 }
 
 std::string resources_section(const RunRecord& run) {
@@ -313,18 +333,16 @@ std::string resources_section(const RunRecord& run) {
   const RecordedPlan& plan = *run.plan;
   const size_t measured = run.summary ? run.summary->measured_peak_bytes : 0;
   content += render_memory_bar(plan, measured);
-  std::string rows = resource_row(
-      "peak memory of the process", format_bytes(plan.peak_bytes),
-      measured > 0 ? format_bytes(measured) : "not yet",
-      measured > 0 ? percent_above(static_cast<double>(measured),
-                                   static_cast<double>(plan.peak_bytes))
-                   : "");
+  std::string rows = resource_row("peak memory of the process", format_bytes(plan.peak_bytes),
+                                  measured > 0 ? format_bytes(measured) : "not yet",
+                                  measured > 0 ? percent_above(static_cast<double>(measured),
+                                                               static_cast<double>(plan.peak_bytes))
+                                               : "");
   const double seconds = measured_step_seconds(run);
-  rows += resource_row("one update (median)", duration_in_words(plan.step_seconds),
-                       seconds > 0 ? duration_in_words(seconds) : "not yet",
-                       seconds > 0 && plan.step_seconds > 0
-                           ? percent_above(seconds, plan.step_seconds)
-                           : "");
+  rows += resource_row(
+      "one update (median)", duration_in_words(plan.step_seconds),
+      seconds > 0 ? duration_in_words(seconds) : "not yet",
+      seconds > 0 && plan.step_seconds > 0 ? percent_above(seconds, plan.step_seconds) : "");
   const bool ended = run.summary && run.summary->status == "finished";
   rows += resource_row("whole run", duration_in_words(plan.total_seconds),
                        ended ? duration_in_words(run.summary->seconds) : "not yet",
@@ -355,16 +373,15 @@ std::string cases_section(const CaseStudy& study) {
     rows += element("tr", row);
   }
   const std::string caption = fmt::format(
-      "{} of {} validation cases, worst mean Dice first, with {}. Dice of an output that is neither "
+      "{} of {} validation cases, worst mean Dice first, with {}. Dice of an output that is "
+      "neither "
       "there nor predicted is undefined.",
       shown, study.num_validation_cases, study.weights);
-  return element(
-      "section",
-      text_element("h2", "All validation cases") +
-          element("div", {{"class", "scroll"}},
-                  element("table", text_element("caption", caption) +
-                                       element("thead", element("tr", head)) +
-                                       element("tbody", rows))));
+  return element("section", text_element("h2", "All validation cases") +
+                                element("div", {{"class", "scroll"}},
+                                        element("table", text_element("caption", caption) +
+                                                             element("thead", element("tr", head)) +
+                                                             element("tbody", rows))));
 }
 
 std::string configuration_section(const RunRecord& run) {

@@ -72,7 +72,7 @@ TEST(Report, a_finished_run_becomes_one_balanced_page_with_pictures_and_predicti
   for (const char* text :
        {"What was trained on what", "Learning rate", "measured peak", "peak ", "worst", "median",
         "best", "FLAIR, T2w", "Dice whole-tumour", "Dice tumour-core", "true volume, ml",
-        "3 of 3 validation cases", "both, but of different labels"}) {
+        "3 of 3 validation cases", "both, but not the same label"}) {
     EXPECT_NE(page.find(text), std::string::npos) << text;
   }
   for (const char* link : {"http:", "https:"}) EXPECT_EQ(page.find(link), std::string::npos);

@@ -88,8 +88,8 @@ void read_log(const std::filesystem::path& path, RunRecord& record) {
       record.steps.push_back({count(json, "step"), number(json, "loss"), number(json, "rate"),
                               number(json, "seconds")});
     } else if (kind == "evaluation") {
-      LoggedEvaluation evaluation{count(json, "step"), count(json, "epoch"), number(json, "loss"),
-                                  {}};
+      LoggedEvaluation evaluation{
+          count(json, "step"), count(json, "epoch"), number(json, "loss"), {}};
       if (const auto metrics = json.find("metrics"); metrics != json.end()) {
         for (const auto& [name, value] : metrics->items()) {
           evaluation.metrics[name] = value.is_number() ? value.get<double>() : NAN;
