@@ -71,7 +71,7 @@ std::string render_memory_bar(const RecordedPlan& plan, size_t measured_peak_byt
   return element("figure", {{"class", "chart wide"}},
                  text_element("figcaption", "Predicted peak memory of the process, " +
                                                 format_bytes(plan.peak_bytes)) +
-                     element("div", {{"class", "scroll"}},
+                     element("div", {{"class", "scroll"}, {"tabindex", "0"}},
                              svg_picture(kWidth, kHeight, summary + ".", drawn)) +
                      element("ul", {{"class", "legend"}}, legend));
 }

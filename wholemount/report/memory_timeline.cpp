@@ -39,7 +39,7 @@ std::vector<size_t> drawn_steps(const MemoryTimeline& timeline) {
 std::vector<Band> bands_of(const MemoryTimeline& timeline, const std::vector<size_t>& steps) {
   std::vector<Band> bands;
   for (size_t i = 0; i < timeline.constants.size(); ++i) {
-    bands.push_back({timeline.constants[i].name, "b" + std::to_string(std::min<size_t>(i, 4)),
+    bands.push_back({timeline.constants[i].name, "b" + std::to_string(4 - std::min<size_t>(i, 4)),
                      std::vector<size_t>(steps.size(), timeline.constants[i].bytes)});
   }
   const auto add = [&](const char* name, const char* css_class, const std::vector<size_t>& all) {
@@ -168,10 +168,11 @@ std::string render_memory_timeline(const MemoryTimeline& timeline) {
       fmt::format("Memory over the {} steps of one update; the peak of {} is at step {}, {}.",
                   timeline.num_steps(), format_bytes(static_cast<size_t>(peak)), timeline.peak_step,
                   timeline.peak_node);
-  return element("figure", {{"class", "chart wide"}},
-                 text_element("figcaption", "Live memory over the steps of one update") +
-                     element("div", {{"class", "scroll"}}, frame.render(drawn, summary)) +
-                     legend_of(bands));
+  return element(
+      "figure", {{"class", "chart wide"}},
+      text_element("figcaption", "Live memory over the steps of one update") +
+          element("div", {{"class", "scroll"}, {"tabindex", "0"}}, frame.render(drawn, summary)) +
+          legend_of(bands));
 }
 
 }  // namespace wholemount

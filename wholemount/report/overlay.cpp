@@ -138,20 +138,24 @@ std::array<SliceView, 3> slice_views(const LabelledVolume& volume) {
 }
 
 int64_t fullest_slice(const LabelledVolume& volume, const SliceView& view) {
-  std::vector<int64_t> counts(static_cast<size_t>(view.num_slices), 0);
-  for (int64_t d = 0; d < volume.extent.d; ++d) {
-    for (int64_t h = 0; h < volume.extent.h; ++h) {
-      for (int64_t w = 0; w < volume.extent.w; ++w) {
-        const size_t i = volume.index(d, h, w);
-        if (compare_labels(volume.prediction[i], volume.truth[i]) == Agreement::background)
-          continue;
-        const int64_t slice = view.axis == SliceAxis::d ? d : view.axis == SliceAxis::h ? h : w;
-        ++counts[static_cast<size_t>(slice)];
+  // Truth goes first: a prediction gone wrong may fill the edge of the image.
+  for (const bool of_truth : {true, false}) {
+    std::vector<int64_t> counts(static_cast<size_t>(view.num_slices), 0);
+    for (int64_t d = 0; d < volume.extent.d; ++d) {
+      for (int64_t h = 0; h < volume.extent.h; ++h) {
+        for (int64_t w = 0; w < volume.extent.w; ++w) {
+          const size_t i = volume.index(d, h, w);
+          const bool ignored = volume.truth[i] == kIgnoreTarget;
+          const bool inside = !ignored && (of_truth ? volume.truth[i] : volume.prediction[i]) != 0;
+          const int64_t slice = view.axis == SliceAxis::d ? d : view.axis == SliceAxis::h ? h : w;
+          counts[static_cast<size_t>(slice)] += inside ? 1 : 0;
+        }
       }
     }
+    const auto most = std::max_element(counts.begin(), counts.end());
+    if (*most > 0) return most - counts.begin();
   }
-  const auto most = std::max_element(counts.begin(), counts.end());
-  return *most == 0 ? view.num_slices / 2 : most - counts.begin();
+  return view.num_slices / 2;
 }
 
 IndexedImage render_slice(const LabelledVolume& volume, const GreyWindow& window,

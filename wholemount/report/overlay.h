@@ -69,7 +69,8 @@ struct SliceView {
 /// in sagittal views the front is on the left.
 [[nodiscard]] std::array<SliceView, 3> slice_views(const LabelledVolume& volume);
 
-/// The slice of a view with most foreground, true or predicted; the middle one without any.
+/// The slice of a view with most true foreground; without any truth that with most predicted, the
+/// middle one without either.
 [[nodiscard]] int64_t fullest_slice(const LabelledVolume& volume, const SliceView& view);
 
 /// One slice with square pixels: `pixels_per_mm` in both directions, grey interpolated linearly,

@@ -122,11 +122,16 @@ TEST(Overlay, the_window_leaves_a_large_dark_background_out) {
   EXPECT_NEAR(window.white, 100 + 0.995 * 299, 1);
 }
 
-TEST(Overlay, the_fullest_slice_counts_truth_and_prediction) {
+TEST(Overlay, the_fullest_slice_is_that_of_the_truth_or_else_of_the_prediction) {
   const LabelledVolume volume = sample_volume();
   const auto views = slice_views(volume);
   EXPECT_EQ(fullest_slice(volume, views[0]), 1);
   EXPECT_EQ(fullest_slice(volume, views[1]), 2);
+  LabelledVolume wrong = volume;
+  for (int64_t w = 0; w < 5; ++w) wrong.prediction[wrong.index(2, 0, w)] = 1;
+  EXPECT_EQ(fullest_slice(wrong, views[0]), 1);
+  wrong.truth.assign(60, 0);
+  EXPECT_EQ(fullest_slice(wrong, views[0]), 2);
   LabelledVolume empty = volume;
   empty.truth.assign(60, 0);
   empty.prediction.assign(60, 0);

@@ -76,13 +76,13 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;
 .script .view input{display:block}
 details pre{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:12px;overflow-x:auto;font-size:.82rem}
 summary{cursor:pointer}
-@media (max-width:600px){main{padding:16px 12px 40px}.views{grid-template-columns:1fr}.score{float:none;display:block}
+@media (max-width:600px){.scroll table{font-size:.85rem}.scroll th,.scroll td{padding-right:8px}.scroll tbody th{min-width:6.2em}main{padding:16px 12px 40px}.views{grid-template-columns:1fr}.score{float:none;display:block}
 .cards{grid-template-columns:repeat(2,1fr)}.facts th{width:8.5em}}
 @media print{:root{color-scheme:light;--paper:#fff;--panel:#fff;--ink:#000;--soft:#444;--rule:#bbb;
 --c0:#1f6fd0;--c1:#c2410c;--c2:#15803d;--c3:#9333ea;--c4:#b4881b;--c5:#0e7490;
 --k0:#3b82d6;--k1:#e07b39;--k2:#b9a23a;--b0:#5b6470;--b1:#7b8592;--b2:#98a1ad;--b3:#b4bcc6;--b4:#ced4db;--alarm:#d11a2a}
 body{font-size:11pt}main{max-width:none;padding:0}.script .view input{display:none}
-.wide svg{min-width:0}figure,.case,.cards div,tr{break-inside:avoid}h2,h3{break-after:avoid}
+.wide svg{min-width:0}.grid{grid-template-columns:1fr 1fr}figure,.case,.cards div,tr{break-inside:avoid}h2,h3{break-after:avoid}
 .views{grid-template-columns:var(--columns)}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 )css";

@@ -115,9 +115,10 @@ class ReportBuilder {
     if (study.samples.empty()) return {};
     std::string content =
         text_element("h2", heading) +
-        text_element("p",
-                     "Validation cases, predicted whole. Each view opens at the slice with most "
-                     "foreground. Axial and coronal views show the patient's right on the left.") +
+        text_element(
+            "p",
+            "Validation cases, predicted whole. Each view opens at the slice with most "
+            "true foreground. Axial and coronal views show the patient's right on the left.") +
         overlay_legend(study.outputs.size() > 1);
     for (size_t i = 0; i < study.samples.size(); ++i) {
       const SampleCase& sample = study.samples[i];

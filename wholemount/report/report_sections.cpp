@@ -125,6 +125,8 @@ double last_update(const RunRecord& run) {
   return run.steps.empty() ? 0.0 : static_cast<double>(run.steps.back().step);
 }
 
+size_t median_window(size_t points) { return std::max<size_t>(5, points / 40) | 1; }
+
 LineChart loss_chart(const RunRecord& run) {
   LineChart chart{"Loss", "update", "loss", {}, last_update(run), false, true};
   std::vector<ChartPoint> training;
@@ -133,7 +135,7 @@ LineChart loss_chart(const RunRecord& run) {
       training.push_back({static_cast<double>(step.step), step.loss});
     }
   }
-  const size_t window = std::max<size_t>(5, training.size() / 40) | 1;
+  const size_t window = median_window(training.size());
   chart.series.push_back({fmt::format("training, running median of {}", window),
                           running_median(training, window), ChartSeries::Style::line, 0});
   chart.series.push_back(
@@ -201,9 +203,11 @@ LineChart seconds_chart(const RunRecord& run) {
       series.points.push_back({static_cast<double>(step.step), step.seconds});
     }
   }
-  std::vector<ChartPoint> median = running_median(series.points, 51);
+  const size_t window = median_window(series.points.size());
+  std::vector<ChartPoint> median = running_median(series.points, window);
   chart.series.push_back(std::move(series));
-  chart.series.push_back({"running median of 51", std::move(median), ChartSeries::Style::line, 5});
+  chart.series.push_back({fmt::format("running median of {}", window), std::move(median),
+                          ChartSeries::Style::line, 5});
   if (run.plan && run.plan->step_seconds > 0 && !run.steps.empty()) {
     chart.series.push_back({"predicted mean",
                             {{static_cast<double>(run.steps.front().step), run.plan->step_seconds},
@@ -352,7 +356,7 @@ std::string resources_section(const RunRecord& run) {
   const std::string head =
       element("tr", text_element("th", {{"scope", "col"}}, "") + number_head("predicted") +
                         number_head("measured") + number_head("difference"));
-  content += element("div", {{"class", "scroll"}},
+  content += element("div", {{"class", "scroll"}, {"tabindex", "0"}},
                      element("table", element("thead", head) + element("tbody", rows)));
   return element("section", content);
 }
@@ -378,7 +382,7 @@ std::string cases_section(const CaseStudy& study) {
       "there nor predicted is undefined.",
       shown, study.num_validation_cases, study.weights);
   return element("section", text_element("h2", "All validation cases") +
-                                element("div", {{"class", "scroll"}},
+                                element("div", {{"class", "scroll"}, {"tabindex", "0"}},
                                         element("table", text_element("caption", caption) +
                                                              element("thead", element("tr", head)) +
                                                              element("tbody", rows))));
