@@ -150,9 +150,9 @@ class Winograd : public testing::TestWithParam<Convolution> {};
 INSTANTIATE_TEST_SUITE_P(Tiles, Winograd,
                          testing::Values(Convolution::winograd2, Convolution::winograd24,
                                          Convolution::winograd4),
-                         [](const testing::TestParamInfo<Convolution>& info) {
-                           return std::string(info.param == Convolution::winograd2    ? "f222"
-                                              : info.param == Convolution::winograd24 ? "f244"
+                         [](const testing::TestParamInfo<Convolution>& tile) {
+                           return std::string(tile.param == Convolution::winograd2    ? "f222"
+                                              : tile.param == Convolution::winograd24 ? "f244"
                                                                                       : "f444");
                          });
 
