@@ -18,6 +18,9 @@ constexpr int64_t kWantedWithParts = 16;
 /// Transformed weights beyond this do not stay in a core's L2 cache beside a block of tiles.
 constexpr int64_t kCachedWeightBytes = int64_t{1} << 20;
 constexpr int64_t kMaxBlockTiles = 112;
+/// Larger results leave the caches before they are read again: written past them they need not be
+/// brought in first.
+constexpr int64_t kStreamBytes = int64_t{16} << 20;
 /// Added to the distance of frequencies: powers of two would map them to few cache sets.
 constexpr int64_t kPitchPad = 16;
 
@@ -348,6 +351,8 @@ void WinogradCorrelationKernel::transform_result(const Task& task, int64_t first
     const ChannelBlock& block = destination_blocks_[index];
     const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
     if (view.origin == nullptr) continue;
+    const bool stream = static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
+                        reinterpret_cast<uintptr_t>(view.at<float>(0, 0)) % 64 == 0;
     for (int64_t c = 0; c < 16; ++c) {
       scratch.bias[c] = bias != nullptr && c < block.lanes ? bias[block.channel + c] : 0.0F;
     }
@@ -368,6 +373,7 @@ void WinogradCorrelationKernel::transform_result(const Task& task, int64_t first
       row.planes = std::min(shape_.outputs.d, g.d.count - d);
       row.rows = std::min(shape_.outputs.h, g.h.count - h);
       row.columns = std::min(run.count * shape_.outputs.w, g.w.count - w);
+      row.stream = stream;
       transform_row(shape_.tile, row);
       tile += run.count;
     }

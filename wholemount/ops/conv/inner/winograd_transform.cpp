@@ -58,15 +58,36 @@ struct Tile {
     }
   }
 
+  /// Asks for the next kAhead columns, row by row: neighbouring lines wake the hardware's prefetcher,
+  /// which cannot follow thirty-six rows a column at a time.
+  static constexpr int64_t kAhead = 16;
+  static void prefetch_columns(const WinogradInputRow& row, int64_t first) {
+    const int64_t last = first + kAhead < row.w_end ? first + kAhead : row.w_end;
+    for (int64_t i = row.d_begin; i < row.d_end; ++i) {
+      for (int64_t j = row.h_begin; j < row.h_end; ++j) {
+        const float* voxels = row.source + i * row.plane_pitch + j * row.row_pitch;
+        for (int64_t column = first; column < last; ++column) {
+          __builtin_prefetch(voxels + column * 16, 0, 2);
+        }
+      }
+    }
+  }
+
   template <bool kTransformed, bool kEdge>
   static void input_row(const WinogradInputRow& row) {
     const LoadTransform16 transform = load_transform(row.scale, row.shift, row.slope);
     alignas(64) float ring[kRows * kRing * 16];
     int64_t loaded = 0;
+    int64_t asked = 0;
     for (int64_t tile = 0; tile < row.num_tiles; ++tile) {
       const int64_t first = tile * kOutputsW;
       for (; loaded < first + W::kPoints; ++loaded) {
         input_column<kTransformed, kEdge>(row, transform, loaded, ring);
+      }
+      if (loaded > asked - kAhead / 2) {
+        asked = asked < loaded ? loaded : asked;
+        prefetch_columns(row, asked);
+        asked += kAhead;
       }
       float* out = row.destination + tile * 16;
       for (int q = 0; q < kRows; ++q) {
@@ -96,7 +117,8 @@ struct Tile {
     }
   }
 
-  static void output(const WinogradOutputRow& row) {
+  template <bool kStream>
+  static void output_row(const WinogradOutputRow& row) {
     const F16 bias = F16::load(row.bias);
     for (int64_t tile = 0; tile < row.num_tiles; ++tile) {
       const float* in = row.source + tile * 16;
@@ -138,12 +160,29 @@ struct Tile {
 #pragma GCC unroll 4
           for (int i = 0; i < kOutputsD; ++i) {
             if (full || (i < row.planes && j < row.rows && k < left)) {
-              (y[i] + bias).store(out + i * row.plane_pitch + j * row.row_pitch + k * 16);
+              float* voxel = out + i * row.plane_pitch + j * row.row_pitch + k * 16;
+              if (kStream) {
+                (y[i] + bias).stream(voxel);
+              } else {
+                (y[i] + bias).store(voxel);
+              }
             }
           }
         }
       }
     }
+  }
+
+  static void output(const WinogradOutputRow& row) {
+    if (!row.stream) {
+      output_row<false>(row);
+      return;
+    }
+    output_row<true>(row);
+#if defined(__AVX2__)
+    // Other threads see streamed stores in order only behind a fence.
+    _mm_sfence();
+#endif
   }
 
   template <bool kTransformed>

@@ -41,6 +41,7 @@ struct WinogradOutputRow {
   int64_t planes;   ///< that exist of the tile's
   int64_t rows;     ///< that exist of the tile's
   int64_t columns;  ///< that exist of the whole run's
+  bool stream;      ///< past the caches; `destination` and pitches must be multiples of 64 bytes
 };
 WM_DECLARE_PER_ISA(void winograd_output_row(WinogradTile tile, const WinogradOutputRow& row);)
 
