@@ -17,6 +17,8 @@ constexpr int64_t kWantedTasks = 64;
 constexpr int64_t kWantedWithParts = 16;
 /// Transformed weights beyond this do not stay in a core's L2 cache beside a block of tiles.
 constexpr int64_t kCachedWeightBytes = int64_t{1} << 20;
+/// Such weights come from afar for every block of tiles, which must give them enough to do.
+constexpr int64_t kMinDeepTiles = 28;
 constexpr int64_t kMaxBlockTiles = 112;
 /// Larger results leave the caches before they are read again: written past them they need not be
 /// brought in first.
@@ -101,7 +103,7 @@ void WinogradCorrelationKernel::choose_tasks() {
   const int64_t step = WM_PICK_ISA(isa_, winograd_tile_step)();
   const auto num_groups = std::max<int64_t>(static_cast<int64_t>(groups_.size()), 1);
   const bool deep = static_cast<int64_t>(shared_bytes_) > kCachedWeightBytes;
-  const int64_t least = deep ? round_up(28, step) : step;
+  const int64_t least = deep ? round_up(kMinDeepTiles, step) : step;
 
   // Blocks of tiles, first as if one task took all destination blocks.
   const auto block_tiles = [&](int64_t groups) {

@@ -36,8 +36,9 @@ class WinogradCorrelationKernel : public Kernel {
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
   [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
 
-  /// Transformed source and result of a block of tiles, to fit a core's L2 cache.
-  static constexpr int64_t kBlockBytes = int64_t{1600} << 10;
+  /// Transformed source and result of a block of tiles, to fit a core's L2 cache beside the weights
+  /// (32 to 32 channels at 96^3: a third faster than with twice as much on 2 MiB of L2).
+  static constexpr int64_t kBlockBytes = int64_t{800} << 10;
 
  private:
   /// One or two destination blocks multiplied together.

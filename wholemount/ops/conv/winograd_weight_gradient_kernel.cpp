@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kWantedTasks = 64;
 /// A part transforms its sums back once, which a few tiles would not pay.
 constexpr int64_t kMinPartTiles = 64;
-constexpr int64_t kMinBlockTiles = 28;
+constexpr int64_t kMinBlockTiles = 14;
 constexpr int64_t kMaxBlockTiles = 112;
 /// Added to the distance of frequencies: powers of two would map them to few cache sets.
 constexpr int64_t kPitchPad = 16;

@@ -35,12 +35,12 @@ void product_tile(const WinogradProduct& product, int64_t first) {
     }
   }
   float* result = product.result + first * 16;
+  const int64_t result_pitch = product.result_pitch;
 #pragma GCC unroll 2
   for (int block = 0; block < kBlocks; ++block) {
 #pragma GCC unroll 28
-    for (int tile = 0; tile < kTiles; ++tile) {
-      sum[block][tile].store(result + block * product.result_pitch + tile * 16);
-    }
+    for (int tile = 0; tile < kTiles; ++tile) sum[block][tile].store(result + tile * 16);
+    result += result_pitch;
   }
 }
 
@@ -148,7 +148,7 @@ int32_t winograd_max_destinations() {
 
 int64_t winograd_tile_step() {
 #if defined(__AVX512F__)
-  return 28;
+  return 14;
 #elif defined(__AVX2__)
   return 6;
 #else

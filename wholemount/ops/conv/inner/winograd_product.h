@@ -24,7 +24,7 @@ struct WinogradProduct {
 WM_DECLARE_PER_ISA(void winograd_product(const WinogradProduct& product);)
 /// Destination blocks the register tile of this instruction set takes at once.
 WM_DECLARE_PER_ISA(int32_t winograd_max_destinations();)
-/// Tiles that fill the register tile whatever the number of destination blocks.
+/// Tiles that fill the register tile (twice as many when there is one destination block).
 WM_DECLARE_PER_ISA(int64_t winograd_tile_step();)
 
 /// The product of the weight gradient for one frequency, one fine block and one or two coarse ones:
