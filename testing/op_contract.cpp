@@ -317,7 +317,7 @@ void check_op(const OpCase& op_case) {
 
   std::vector<Target> targets;
   for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
-    if (isa <= best_isa()) targets.push_back({isa, false});
+    if (isa <= best_isa()) targets.push_back({isa, false, op_case.convolution});
   }
   targets.push_back({Isa::portable, true});
   for (const Target& target : targets) {

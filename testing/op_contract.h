@@ -34,6 +34,8 @@ struct OpCase {
   /// Shapes beyond 2^31 elements for infer; empty: `inputs` with a huge n wherever the fill does
   /// not say `whole` (and the input has more than one row).
   std::vector<TensorDesc> huge_inputs;
+  /// Convolution algorithms to check (not for the reference kernel).
+  Convolution convolution = Convolution::best;
   std::string description;
   uint64_t seed = 1;
 };

@@ -16,12 +16,19 @@ enum class Isa { portable, avx2, avx512 };
 /// avx512 = F+BW+DQ+VL, avx2 = AVX2+FMA.
 [[nodiscard]] Isa best_isa();
 
+/// Which convolution algorithms may be chosen: the fastest by estimate, or (tests, benchmarks) only
+/// direct ones, or Winograd with the named tile wherever it is defined, however unfavourable:
+/// winograd4 = F(4,4,4), winograd24 = F(2,4,4), winograd2 = F(2,2,2); for kernels of one tap along d
+/// the same without d.
+enum class Convolution { best, direct, winograd2, winograd24, winograd4 };
+
 /// What kernels are chosen for. Never contains the number of threads or a memory budget: kernel
 /// choice depends on shapes and instruction set only.
 struct Target {
   Isa isa = best_isa();
   /// Forces the plain-loop reference kernels (tests; float64 tensors always use them).
   bool reference = false;
+  Convolution convolution = Convolution::best;
 };
 
 /// The CPU numbers of the process's affinity mask as it was at the first call, in rising order;

@@ -2,7 +2,10 @@
 
 #include <array>
 
+#include "wholemount/ops/conv/direct_weight_gradient_kernel.h"
 #include "wholemount/ops/conv/reference_kernels.h"
+#include "wholemount/ops/conv/winograd_correlation_kernel.h"
+#include "wholemount/ops/conv/winograd_weight_gradient_kernel.h"
 
 namespace wholemount {
 
@@ -43,6 +46,24 @@ std::shared_ptr<const Kernel> make_direct(const Problem& problem, const Target& 
   return std::make_shared<Kind>(problem, target.isa, std::move(reason));
 }
 
+template <class Kind, class Problem>
+std::string winograd_refusal(const Problem& problem, const Target& target) {
+  if (target.reference) return "reference kernels were asked for";
+  if (target.convolution == Convolution::direct) return "direct kernels were asked for";
+  const std::string refusal = Kind::refusal(problem);
+  if (!refusal.empty()) return refusal;
+  return choose_winograd_tile(Kind::work(problem), target.convolution)
+             ? std::string()
+             : "direct convolution is estimated to be faster";
+}
+
+template <class Kind, class Problem>
+std::shared_ptr<const Kernel> make_winograd(const Problem& problem, const Target& target,
+                                            std::string reason) {
+  const auto tile = choose_winograd_tile(Kind::work(problem), target.convolution);
+  return std::make_shared<Kind>(problem, *tile, target.isa, std::move(reason));
+}
+
 std::string element_refusal(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f64
              ? std::string()
@@ -54,7 +75,9 @@ std::string element_refusal(DType dtype) {
 std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
                                                  const Target& target) {
   using C = Candidate<CorrelationProblem>;
-  static constexpr std::array<C, 2> kCandidates{
+  static constexpr std::array<C, 3> kCandidates{
+      C{"winograd", winograd_refusal<WinogradCorrelationKernel, CorrelationProblem>,
+        make_winograd<WinogradCorrelationKernel, CorrelationProblem>},
       C{"direct", direct_refusal<CorrelationKernel, CorrelationProblem>,
         make_direct<CorrelationKernel, CorrelationProblem>},
       C{"reference",
@@ -68,9 +91,11 @@ std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& probl
 std::shared_ptr<const Kernel> choose_weight_gradient(const WeightGradientProblem& problem,
                                                      const Target& target) {
   using C = Candidate<WeightGradientProblem>;
-  static constexpr std::array<C, 2> kCandidates{
-      C{"direct", direct_refusal<WeightGradientKernel, WeightGradientProblem>,
-        make_direct<WeightGradientKernel, WeightGradientProblem>},
+  static constexpr std::array<C, 3> kCandidates{
+      C{"winograd", winograd_refusal<WinogradWeightGradientKernel, WeightGradientProblem>,
+        make_winograd<WinogradWeightGradientKernel, WeightGradientProblem>},
+      C{"direct", direct_refusal<DirectWeightGradientKernel, WeightGradientProblem>,
+        make_direct<DirectWeightGradientKernel, WeightGradientProblem>},
       C{"reference",
         [](const WeightGradientProblem& p, const Target&) {
           return element_refusal(p.weights.dtype);

@@ -3,32 +3,13 @@
 #include <algorithm>
 
 #include "wholemount/ops/conv/inner/rows.h"
-#include "wholemount/ops/conv/inner/weight_gradient_run.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
 
 namespace wholemount {
 
 namespace {
 
-constexpr int64_t kMinPanelBlocks = 2;
-constexpr int64_t kMaxPanelBlocks = 8;
-/// Multiply-add vectors a copied vector should feed, so that copying stays cheap beside them.
-constexpr int64_t kMinReuse = 200;
-constexpr int64_t kWantedTasks = 64;
-/// Smaller parts would load their halo too often.
-constexpr int64_t kMinPlanes = 8;
-constexpr int64_t kMinRows = 8;
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
-/// Voxels summed in registers before the sums go to memory; a run's rows of both operands stay in
-/// the first-level cache for all taps of a row.
-constexpr int64_t kRunVoxels = 256;
-
-/// Blocks of the other operand a vector must meet when it meets `per_block` multiply-adds in each.
-int64_t panel_blocks(int64_t per_block, size_t blocks) {
-  const int64_t wanted = divide_up(kMinReuse, std::max<int64_t>(per_block, 1));
-  return std::min(std::clamp(wanted, kMinPanelBlocks, kMaxPanelBlocks),
-                  static_cast<int64_t>(blocks));
-}
 
 /// The fine voxels along an axis that belong to destinations [begin, end): every fine voxel
 /// belongs to exactly one.
@@ -63,37 +44,6 @@ int64_t WeightGradientProblem::traffic_bytes() const {
   return static_cast<int64_t>(bytes);
 }
 
-std::string WeightGradientKernel::refusal(const WeightGradientProblem& problem) {
-  const auto fits = [](const TensorDesc& desc) {
-    return desc.dtype == DType::f32 && (desc.layout == Layout::blocked16 || desc.c <= 4);
-  };
-  if (problem.weights.dtype != DType::f32 || !fits(problem.coarse) ||
-      !std::all_of(problem.fine.begin(), problem.fine.end(), fits)) {
-    return "takes float32 tensors, blocked or of 1 to 4 plain channels";
-  }
-  return {};
-}
-
-struct WeightGradientKernel::Scratch {
-  Scratch(const WeightGradientKernel& kernel, std::byte* base) : cursor(base) {
-    ring = cursor.take<float*>(kernel.fine_per_panel_);
-    coarse = cursor.take<float*>(kernel.coarse_per_panel_);
-    tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
-    for (int64_t i = 0; i < kernel.fine_per_panel_; ++i) {
-      float* block = cursor.take<float>(kernel.ring_.block_voxels() * 16);
-      if (base != nullptr) ring[i] = block;
-    }
-    for (int64_t i = 0; i < kernel.coarse_per_panel_; ++i) {
-      float* block = cursor.take<float>(kernel.band_.rows * kernel.ring_.columns() * 16);
-      if (base != nullptr) coarse[i] = block;
-    }
-  }
-  ScratchCursor cursor;
-  float** ring;
-  float** coarse;
-  int64_t* tap_offsets;
-};
-
 WeightGradientKernel::WeightGradientKernel(WeightGradientProblem problem, Isa isa,
                                            std::string reason)
     : problem_(std::move(problem)),
@@ -107,53 +57,34 @@ WeightGradientKernel::WeightGradientKernel(WeightGradientProblem problem, Isa is
     coarse_floats_ += num_taps_ * block.scratch_pitch() * 16;
   }
   part_floats_ = checked_multiply(coarse_floats_, static_cast<int64_t>(coarse_blocks_.size()));
-  const CorrelationGeometry& g = problem_.geometry;
-  coarse_per_panel_ =
-      panel_blocks(16 * num_taps_ / (g.d.source_step * g.h.source_step * g.w.source_step),
-                   coarse_blocks_.size());
-  fine_per_panel_ = panel_blocks(16 * num_taps_, fine_blocks_.size());
-  coarse_panels_ = divide_up(static_cast<int64_t>(coarse_blocks_.size()), coarse_per_panel_);
-  fine_panels_ = divide_up(static_cast<int64_t>(fine_blocks_.size()), fine_per_panel_);
-  choose_parts();
-  size_scratch();
 }
 
-void WeightGradientKernel::choose_parts() {
+void WeightGradientKernel::cut(int64_t coarse_per_panel, int64_t fine_per_panel,
+                               int64_t wanted_tasks, const Extent3& grain, const Extent3& least) {
+  coarse_per_panel_ = coarse_per_panel;
+  fine_per_panel_ = fine_per_panel;
+  coarse_panels_ = divide_up(static_cast<int64_t>(coarse_blocks_.size()), coarse_per_panel_);
+  fine_panels_ = divide_up(static_cast<int64_t>(fine_blocks_.size()), fine_per_panel_);
+
   const CorrelationGeometry& g = problem_.geometry;
   const int64_t part_bytes = part_floats_ * static_cast<int64_t>(sizeof(float));
   const int64_t most = std::max<int64_t>(
       std::max(kPartialBytes, 2 * static_cast<int64_t>(problem_.weights.bytes())) / part_bytes, 1);
-  const int64_t wanted = std::min(divide_up(kWantedTasks, coarse_panels_ * fine_panels_), most);
-  parts_d_ = std::clamp<int64_t>(wanted, 1, divide_up(g.d.count, kMinPlanes));
-  planes_per_part_ = divide_up(g.d.count, parts_d_);
+  const int64_t wanted = std::min(divide_up(wanted_tasks, coarse_panels_ * fine_panels_), most);
+  parts_d_ = std::clamp<int64_t>(wanted, 1, divide_up(g.d.count, least.d));
+  planes_per_part_ = round_up(divide_up(g.d.count, parts_d_), grain.d);
   parts_d_ = divide_up(g.d.count, planes_per_part_);
   parts_h_ = std::clamp<int64_t>(std::min(divide_up(wanted, parts_d_), most / parts_d_), 1,
-                                 divide_up(g.h.count, kMinRows));
-  rows_per_part_ = divide_up(g.h.count, parts_h_);
+                                 divide_up(g.h.count, least.h));
+  rows_per_part_ = round_up(divide_up(g.h.count, parts_h_), grain.h);
   parts_h_ = divide_up(g.h.count, rows_per_part_);
 
-  const auto fits = [&](int64_t rows, int64_t columns) {
-    const SourceRing ring(g, rows, columns, 0);
-    const int64_t vectors =
-        ring.block_voxels() * fine_per_panel_ + rows * ring.columns() * coarse_per_panel_;
-    return vectors * static_cast<int64_t>(16 * sizeof(float)) <= kRowsBytes;
-  };
-  band_ = choose_band(rows_per_part_, g.w.count, fits);
-  ring_ = SourceRing(g, band_.rows, band_.columns, 0);
-}
-
-void WeightGradientKernel::size_scratch() {
   const auto bias_blocks = static_cast<int64_t>(
       problem_.has_bias ? (problem_.bias_of_fine ? fine_blocks_ : coarse_blocks_).size() : 0);
   ScratchCursor shared(nullptr);
   shared.take<float>(checked_multiply(part_floats_, parts_d_ * parts_h_));
   shared.take<double>(checked_multiply(bias_blocks * 16, parts_d_ * parts_h_));
   shared_bytes_ = shared.bytes();
-  thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
-}
-
-std::string WeightGradientKernel::name() const {
-  return problem_.pass + "_direct_" + std::string(isa_name(isa_));
 }
 
 int64_t WeightGradientKernel::num_tasks(int phase) const {
@@ -231,117 +162,25 @@ double* WeightGradientKernel::bias_partial(const KernelArgs& args, int64_t part,
          (part * blocks + static_cast<int64_t>(block)) * 16;
 }
 
-void WeightGradientKernel::sum_part(const Task& task, const KernelArgs& args) const {
+void WeightGradientKernel::clear_weights(const Task& task, const KernelArgs& args) const {
   for (size_t coarse = task.first_coarse; coarse < task.last_coarse; ++coarse) {
     for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
       std::fill_n(partial(args, task.part, coarse, fine),
                   num_taps_ * fine_blocks_[fine].scratch_pitch() * 16, 0.0F);
     }
   }
-  if (problem_.has_bias) {
-    // The panels of the other operand's first blocks answer for the bias.
-    if (problem_.bias_of_fine && task.first_coarse == 0) {
-      for (size_t block = task.first_fine; block < task.last_fine; ++block) {
-        std::fill_n(bias_partial(args, task.part, block), 16, 0.0);
-      }
-    } else if (!problem_.bias_of_fine && task.first_fine == 0) {
-      for (size_t block = task.first_coarse; block < task.last_coarse; ++block) {
-        std::fill_n(bias_partial(args, task.part, block), 16, 0.0);
-      }
-    }
-  }
-  const Scratch scratch(*this, args.thread_scratch);
-  for (int64_t n = 0; n < problem_.coarse.n; ++n) {
-    for (int64_t h = task.box.begin.h; h < task.box.end.h; h += band_.rows) {
-      for (int64_t w = task.box.begin.w; w < task.box.end.w; w += band_.columns) {
-        const Box3 band{{task.box.begin.d, h, w},
-                        {task.box.end.d, std::min(h + band_.rows, task.box.end.h),
-                         std::min(w + band_.columns, task.box.end.w)}};
-        sum_band(task, n, band, scratch, args);
-      }
-    }
-  }
 }
 
-void WeightGradientKernel::sum_band(const Task& task, int64_t n, const Box3& band,
-                                    const Scratch& scratch, const KernelArgs& args) const {
-  const CorrelationGeometry& g = problem_.geometry;
-  SourceRing::Load load;
-  load.geometry = &g;
-  load.blocks = {fine_blocks_.data() + task.first_fine, task.last_fine - task.first_fine};
-  load.tensors = args.inputs.subspan(static_cast<size_t>(problem_.first_fine));
-  load.block_scratch = scratch.ring;
-  load.n = n;
-  load.box = band;
-  load.source = g.source_box(band);
-  const int64_t flat =
-      (band.end.h - band.begin.h - 1) * ring_.columns() + band.end.w - band.begin.w;
-  const int64_t run_voxels = divide_up(flat, divide_up(flat, kRunVoxels));
-  const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
-  const auto pair = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
-
-  int64_t loaded = band.begin.d * g.d.source_step;
-  for (int64_t jd = band.begin.d; jd < band.end.d; ++jd) {
-    ring_.load_planes(load, isa_, jd, loaded);
-    load_coarse(task, n, band, jd, scratch, args);
-    sum_bias(task, n, band, jd, args);
-    int64_t tap = 0;
-    for (const AxisTap& d : g.d.classes.front().taps) {
-      for (const AxisTap& h : g.h.classes.front().taps) {
-        for (const AxisTap& w : g.w.classes.front().taps) {
-          scratch.tap_offsets[tap++] = ring_.tap_offset(g, jd, d.offset, h.offset, w.offset);
-        }
-      }
+void WeightGradientKernel::clear_bias(const Task& task, const KernelArgs& args) const {
+  if (!problem_.has_bias) return;
+  // The panels of the other operand's first blocks answer for the bias.
+  if (problem_.bias_of_fine && task.first_coarse == 0) {
+    for (size_t block = task.first_fine; block < task.last_fine; ++block) {
+      std::fill_n(bias_partial(args, task.part, block), 16, 0.0);
     }
-    for (int64_t first = 0; first < flat; first += run_voxels) {
-      for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
-        const ChannelBlock& block = fine_blocks_[fine];
-        WeightGradientRun run{};
-        run.pitch = static_cast<int32_t>(block.scratch_pitch());
-        run.fine = scratch.ring[fine - task.first_fine] + first * run.pitch;
-        run.lanes = block.lanes;
-        run.tap_offsets = scratch.tap_offsets;
-        run.num_taps = static_cast<int32_t>(num_taps_);
-        run.length = std::min(run_voxels, flat - first);
-        for (size_t coarse = task.first_coarse; coarse < task.last_coarse; coarse += pair) {
-          run.num_coarse = static_cast<int32_t>(std::min(pair, task.last_coarse - coarse));
-          for (int32_t i = 0; i < run.num_coarse; ++i) {
-            const size_t index = coarse + static_cast<size_t>(i);
-            run.coarse[i] = scratch.coarse[index - task.first_coarse] + first * 16;
-            run.sums[i] = partial(args, task.part, index, fine);
-          }
-          add_run(run);
-        }
-      }
-    }
-  }
-}
-
-void WeightGradientKernel::load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
-                                       const Scratch& scratch, const KernelArgs& args) const {
-  const InputView& input = args.inputs[static_cast<size_t>(problem_.coarse_input)];
-  const auto copy = WM_PICK_ISA(isa_, copy_row);
-  for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
-    const ChannelBlock& block = coarse_blocks_[index];
-    const BlockTransform transform = block_transform(input.transform, block);
-    RowCopy row{};
-    row.source_step = block.plain ? 1 : 16;
-    row.channel_pitch = input.view.block_pitch;
-    row.channels = block.lanes;
-    row.plain = block.plain;
-    row.pitch = 16;
-    row.count = band.end.w - band.begin.w;
-    // Zeros up to the next row: the flat walk multiplies them with the fine operand's halo.
-    row.zeros_after = ring_.columns() - row.count;
-    row.transformed = transform.active;
-    row.scale = transform.scale;
-    row.shift = transform.shift;
-    row.slope = transform.slope;
-    for (int64_t h = band.begin.h; h < band.end.h; ++h) {
-      row.source = input.view.at<float>(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
-      row.destination =
-          scratch.coarse[index - task.first_coarse] + (h - band.begin.h) * ring_.columns() * 16;
-      copy(row);
+  } else if (!problem_.bias_of_fine && task.first_fine == 0) {
+    for (size_t block = task.first_coarse; block < task.last_coarse; ++block) {
+      std::fill_n(bias_partial(args, task.part, block), 16, 0.0);
     }
   }
 }

@@ -7,7 +7,6 @@
 #include "wholemount/graph/kernel.h"
 #include "wholemount/ops/conv/channel_blocks.h"
 #include "wholemount/ops/conv/geometry.h"
-#include "wholemount/ops/conv/source_ring.h"
 
 namespace wholemount {
 
@@ -33,76 +32,71 @@ struct WeightGradientProblem {
   [[nodiscard]] int64_t traffic_bytes() const;
 };
 
-/// Direct weight gradient. Phase 0: a task takes a panel (some coarse by some fine channel
-/// blocks) over a part of the voxels, copies the rows it needs to thread scratch and sums into its
-/// own partial result; phase 1 folds the partial results in a fixed order in float64 and writes the
-/// plain layout. Shared scratch: the partial results, at most max(64 MiB, 2 x the result).
+/// What all weight gradient kernels share. Phase 0: a task takes a panel (some coarse by some fine
+/// channel blocks) over a part of the voxels and sums into its own partial result; phase 1 folds the
+/// partial results in a fixed order in float64 and writes the plain layout. Shared scratch: the
+/// partial results, at most max(64 MiB, 2 x the result).
 class WeightGradientKernel : public Kernel {
  public:
-  WeightGradientKernel(WeightGradientProblem problem, Isa isa, std::string reason);
-
-  /// Why this kernel cannot do the problem; empty when it can.
-  [[nodiscard]] static std::string refusal(const WeightGradientProblem& problem);
-
-  [[nodiscard]] std::string name() const override;
   [[nodiscard]] std::string reason() const override { return reason_; }
   [[nodiscard]] int64_t flops() const override { return problem_.flops(); }
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
   [[nodiscard]] size_t shared_scratch_bytes() const override { return shared_bytes_; }
-  [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
   [[nodiscard]] int num_phases() const override { return 2; }
   [[nodiscard]] int64_t num_tasks(int phase) const override;
   void run(int phase, int64_t task, const KernelArgs& args) const override;
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
   [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
 
-  /// Rows of both operands that a task holds at once are limited to about this much.
-  static constexpr int64_t kRowsBytes = int64_t{640} << 10;
-
- private:
+ protected:
   struct Task {
     int64_t part = 0;  ///< of the voxels: which partial result
     size_t first_coarse = 0, last_coarse = 0;
     size_t first_fine = 0, last_fine = 0;
     Box3 box;
   };
-  struct Scratch;
 
-  void choose_parts();
-  void size_scratch();
+  WeightGradientKernel(WeightGradientProblem problem, Isa isa, std::string reason);
+  /// Cuts the channels into panels; then the voxels into about `wanted_tasks` / panels parts, as
+  /// far as the partial results stay within their limit: runs of planes and rows, multiples of
+  /// `grain` and at least `least` (d and h of both).
+  void cut(int64_t coarse_per_panel, int64_t fine_per_panel, int64_t wanted_tasks,
+           const Extent3& grain, const Extent3& least);
   [[nodiscard]] Task task_at(int64_t task) const;
+  /// The sums of a part for two blocks: [tap][fine pitch][16].
   [[nodiscard]] float* partial(const KernelArgs& args, int64_t part, size_t coarse,
                                size_t fine) const;
-  [[nodiscard]] double* bias_partial(const KernelArgs& args, int64_t part, size_t block) const;
-  void sum_part(const Task& task, const KernelArgs& args) const;
-  void sum_band(const Task& task, int64_t n, const Box3& band, const Scratch& scratch,
-                const KernelArgs& args) const;
-  void load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
-                   const Scratch& scratch, const KernelArgs& args) const;
+  /// Sets the task's partial results to zero.
+  void clear_weights(const Task& task, const KernelArgs& args) const;
+  void clear_bias(const Task& task, const KernelArgs& args) const;
+  /// Adds the plane jd of `band` to the bias sums if the task answers for them.
   void sum_bias(const Task& task, int64_t n, const Box3& band, int64_t jd,
                 const KernelArgs& args) const;
-  void fold_weights(size_t coarse, size_t fine, const KernelArgs& args) const;
-  void fold_bias(size_t block, const KernelArgs& args) const;
+  /// Fills the partial results of a task, those of the bias included.
+  virtual void sum_part(const Task& task, const KernelArgs& args) const = 0;
 
   WeightGradientProblem problem_;
   Isa isa_;
   std::string reason_;
   std::vector<ChannelBlock> coarse_blocks_;
   std::vector<ChannelBlock> fine_blocks_;
-  std::vector<int64_t> fine_offset_;  ///< floats, of each fine block within a coarse block's sums
-  int64_t coarse_floats_ = 0;         ///< sums of one coarse block
-  int64_t part_floats_ = 0;           ///< one partial result
   int64_t num_taps_ = 0;
   int64_t coarse_per_panel_ = 1;  ///< blocks
   int64_t fine_per_panel_ = 1;
+  int64_t planes_per_part_ = 1, rows_per_part_ = 1;
+
+ private:
+  [[nodiscard]] double* bias_partial(const KernelArgs& args, int64_t part, size_t block) const;
+  void fold_weights(size_t coarse, size_t fine, const KernelArgs& args) const;
+  void fold_bias(size_t block, const KernelArgs& args) const;
+
+  std::vector<int64_t> fine_offset_;  ///< floats, of each fine block within a coarse block's sums
+  int64_t coarse_floats_ = 0;         ///< sums of one coarse block
+  int64_t part_floats_ = 0;           ///< one partial result
   int64_t coarse_panels_ = 1;
   int64_t fine_panels_ = 1;
-  int64_t planes_per_part_ = 1, rows_per_part_ = 1;
   int64_t parts_d_ = 1, parts_h_ = 1;
-  Band band_;
-  SourceRing ring_;
   size_t shared_bytes_ = 0;
-  size_t thread_bytes_ = 0;
 };
 
 }  // namespace wholemount

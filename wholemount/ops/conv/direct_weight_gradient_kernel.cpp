@@ -1,0 +1,187 @@
+#include "wholemount/ops/conv/direct_weight_gradient_kernel.h"
+
+#include <algorithm>
+
+#include "wholemount/ops/conv/inner/rows.h"
+#include "wholemount/ops/conv/inner/weight_gradient_run.h"
+#include "wholemount/ops/conv/scratch_cursor.h"
+
+namespace wholemount {
+
+namespace {
+
+constexpr int64_t kMinPanelBlocks = 2;
+constexpr int64_t kMaxPanelBlocks = 8;
+/// Multiply-add vectors a copied vector should feed, so that copying stays cheap beside them.
+constexpr int64_t kMinReuse = 200;
+constexpr int64_t kWantedTasks = 64;
+/// Smaller parts would load their halo too often.
+constexpr int64_t kMinPlanes = 8;
+constexpr int64_t kMinRows = 8;
+/// Voxels summed in registers before the sums go to memory; a run's rows of both operands stay in
+/// the first-level cache for all taps of a row.
+constexpr int64_t kRunVoxels = 256;
+
+/// Blocks of the other operand a vector must meet when it meets `per_block` multiply-adds in each.
+int64_t panel_blocks(int64_t per_block, size_t blocks) {
+  const int64_t wanted = divide_up(kMinReuse, std::max<int64_t>(per_block, 1));
+  return std::min(std::clamp(wanted, kMinPanelBlocks, kMaxPanelBlocks),
+                  static_cast<int64_t>(blocks));
+}
+
+}  // namespace
+
+std::string DirectWeightGradientKernel::refusal(const WeightGradientProblem& problem) {
+  const auto fits = [](const TensorDesc& desc) {
+    return desc.dtype == DType::f32 && (desc.layout == Layout::blocked16 || desc.c <= 4);
+  };
+  if (problem.weights.dtype != DType::f32 || !fits(problem.coarse) ||
+      !std::all_of(problem.fine.begin(), problem.fine.end(), fits)) {
+    return "takes float32 tensors, blocked or of 1 to 4 plain channels";
+  }
+  return {};
+}
+
+struct DirectWeightGradientKernel::Scratch {
+  Scratch(const DirectWeightGradientKernel& kernel, std::byte* base) : cursor(base) {
+    ring = cursor.take<float*>(kernel.fine_per_panel_);
+    coarse = cursor.take<float*>(kernel.coarse_per_panel_);
+    tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
+    for (int64_t i = 0; i < kernel.fine_per_panel_; ++i) {
+      float* block = cursor.take<float>(kernel.ring_.block_voxels() * 16);
+      if (base != nullptr) ring[i] = block;
+    }
+    for (int64_t i = 0; i < kernel.coarse_per_panel_; ++i) {
+      float* block = cursor.take<float>(kernel.band_.rows * kernel.ring_.columns() * 16);
+      if (base != nullptr) coarse[i] = block;
+    }
+  }
+  ScratchCursor cursor;
+  float** ring;
+  float** coarse;
+  int64_t* tap_offsets;
+};
+
+DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem problem, Isa isa,
+                                                       std::string reason)
+    : WeightGradientKernel(std::move(problem), isa, std::move(reason)) {
+  const CorrelationGeometry& g = problem_.geometry;
+  cut(panel_blocks(16 * num_taps_ / (g.d.source_step * g.h.source_step * g.w.source_step),
+                   coarse_blocks_.size()),
+      panel_blocks(16 * num_taps_, fine_blocks_.size()), kWantedTasks, {1, 1, 1},
+      {kMinPlanes, kMinRows, 1});
+  const auto fits = [&](int64_t rows, int64_t columns) {
+    const SourceRing ring(g, rows, columns, 0);
+    const int64_t vectors =
+        ring.block_voxels() * fine_per_panel_ + rows * ring.columns() * coarse_per_panel_;
+    return vectors * static_cast<int64_t>(16 * sizeof(float)) <= kRowsBytes;
+  };
+  band_ = choose_band(rows_per_part_, g.w.count, fits);
+  ring_ = SourceRing(g, band_.rows, band_.columns, 0);
+  thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
+}
+
+std::string DirectWeightGradientKernel::name() const {
+  return problem_.pass + "_direct_" + std::string(isa_name(isa_));
+}
+
+void DirectWeightGradientKernel::sum_part(const Task& task, const KernelArgs& args) const {
+  clear_weights(task, args);
+  clear_bias(task, args);
+  const Scratch scratch(*this, args.thread_scratch);
+  for (int64_t n = 0; n < problem_.coarse.n; ++n) {
+    for (int64_t h = task.box.begin.h; h < task.box.end.h; h += band_.rows) {
+      for (int64_t w = task.box.begin.w; w < task.box.end.w; w += band_.columns) {
+        const Box3 band{{task.box.begin.d, h, w},
+                        {task.box.end.d, std::min(h + band_.rows, task.box.end.h),
+                         std::min(w + band_.columns, task.box.end.w)}};
+        sum_band(task, n, band, scratch, args);
+      }
+    }
+  }
+}
+
+void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box3& band,
+                                    const Scratch& scratch, const KernelArgs& args) const {
+  const CorrelationGeometry& g = problem_.geometry;
+  SourceRing::Load load;
+  load.geometry = &g;
+  load.blocks = {fine_blocks_.data() + task.first_fine, task.last_fine - task.first_fine};
+  load.tensors = args.inputs.subspan(static_cast<size_t>(problem_.first_fine));
+  load.block_scratch = scratch.ring;
+  load.n = n;
+  load.box = band;
+  load.source = g.source_box(band);
+  const int64_t flat =
+      (band.end.h - band.begin.h - 1) * ring_.columns() + band.end.w - band.begin.w;
+  const int64_t run_voxels = divide_up(flat, divide_up(flat, kRunVoxels));
+  const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
+  const auto pair = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
+
+  int64_t loaded = band.begin.d * g.d.source_step;
+  for (int64_t jd = band.begin.d; jd < band.end.d; ++jd) {
+    ring_.load_planes(load, isa_, jd, loaded);
+    load_coarse(task, n, band, jd, scratch, args);
+    sum_bias(task, n, band, jd, args);
+    int64_t tap = 0;
+    for (const AxisTap& d : g.d.classes.front().taps) {
+      for (const AxisTap& h : g.h.classes.front().taps) {
+        for (const AxisTap& w : g.w.classes.front().taps) {
+          scratch.tap_offsets[tap++] = ring_.tap_offset(g, jd, d.offset, h.offset, w.offset);
+        }
+      }
+    }
+    for (int64_t first = 0; first < flat; first += run_voxels) {
+      for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
+        const ChannelBlock& block = fine_blocks_[fine];
+        WeightGradientRun run{};
+        run.pitch = static_cast<int32_t>(block.scratch_pitch());
+        run.fine = scratch.ring[fine - task.first_fine] + first * run.pitch;
+        run.lanes = block.lanes;
+        run.tap_offsets = scratch.tap_offsets;
+        run.num_taps = static_cast<int32_t>(num_taps_);
+        run.length = std::min(run_voxels, flat - first);
+        for (size_t coarse = task.first_coarse; coarse < task.last_coarse; coarse += pair) {
+          run.num_coarse = static_cast<int32_t>(std::min(pair, task.last_coarse - coarse));
+          for (int32_t i = 0; i < run.num_coarse; ++i) {
+            const size_t index = coarse + static_cast<size_t>(i);
+            run.coarse[i] = scratch.coarse[index - task.first_coarse] + first * 16;
+            run.sums[i] = partial(args, task.part, index, fine);
+          }
+          add_run(run);
+        }
+      }
+    }
+  }
+}
+
+void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
+                                       const Scratch& scratch, const KernelArgs& args) const {
+  const InputView& input = args.inputs[static_cast<size_t>(problem_.coarse_input)];
+  const auto copy = WM_PICK_ISA(isa_, copy_row);
+  for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
+    const ChannelBlock& block = coarse_blocks_[index];
+    const BlockTransform transform = block_transform(input.transform, block);
+    RowCopy row{};
+    row.source_step = block.plain ? 1 : 16;
+    row.channel_pitch = input.view.block_pitch;
+    row.channels = block.lanes;
+    row.plain = block.plain;
+    row.pitch = 16;
+    row.count = band.end.w - band.begin.w;
+    // Zeros up to the next row: the flat walk multiplies them with the fine operand's halo.
+    row.zeros_after = ring_.columns() - row.count;
+    row.transformed = transform.active;
+    row.scale = transform.scale;
+    row.shift = transform.shift;
+    row.slope = transform.slope;
+    for (int64_t h = band.begin.h; h < band.end.h; ++h) {
+      row.source = input.view.at<float>(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
+      row.destination =
+          scratch.coarse[index - task.first_coarse] + (h - band.begin.h) * ring_.columns() * 16;
+      copy(row);
+    }
+  }
+}
+
+}  // namespace wholemount

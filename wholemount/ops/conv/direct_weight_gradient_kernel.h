@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+
+#include "wholemount/ops/conv/source_ring.h"
+#include "wholemount/ops/conv/weight_gradient_kernel.h"
+
+namespace wholemount {
+
+/// Direct weight gradient: a task copies the rows it needs to thread scratch and sums them in
+/// register tiles of taps x fine lanes x coarse channels. Thread scratch: about kRowsBytes.
+class DirectWeightGradientKernel : public WeightGradientKernel {
+ public:
+  DirectWeightGradientKernel(WeightGradientProblem problem, Isa isa, std::string reason);
+
+  /// Why this kernel cannot do the problem; empty when it can.
+  [[nodiscard]] static std::string refusal(const WeightGradientProblem& problem);
+
+  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
+
+  /// Rows of both operands that a task holds at once are limited to about this much.
+  static constexpr int64_t kRowsBytes = int64_t{640} << 10;
+
+ private:
+  struct Scratch;
+
+  void sum_part(const Task& task, const KernelArgs& args) const override;
+  void sum_band(const Task& task, int64_t n, const Box3& band, const Scratch& scratch,
+                const KernelArgs& args) const;
+  void load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
+                   const Scratch& scratch, const KernelArgs& args) const;
+
+  Band band_;
+  SourceRing ring_;
+  size_t thread_bytes_ = 0;
+};
+
+}  // namespace wholemount

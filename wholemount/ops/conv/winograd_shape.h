@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "wholemount/base/cpu.h"
+#include "wholemount/ops/conv/geometry.h"
+#include "wholemount/ops/conv/inner/winograd_tile.h"
+
+namespace wholemount {
+
+/// Facts about a tile.
+struct WinogradShape {
+  WinogradTile tile = WinogradTile::f222;
+  Extent3 outputs;  ///< per tile
+  Extent3 points;   ///< inputs, and frequencies, per tile
+
+  [[nodiscard]] int64_t frequencies() const { return volume(points); }
+};
+[[nodiscard]] WinogradShape winograd_shape(WinogradTile tile);
+/// "f444"
+[[nodiscard]] const char* winograd_name(WinogradTile tile);
+
+/// What a choice depends on: outputs, and channels in both roles.
+struct WinogradWork {
+  int64_t n = 1;
+  Extent3 outputs;
+  bool flat_kernel = false;  ///< one tap along d
+  int64_t source_channels = 1;
+  int64_t destination_channels = 1;
+  bool weight_gradient = false;
+};
+
+/// Why Winograd is not defined for the geometry: empty when it is (3x3x3 or 1x3x3, stride and
+/// dilation 1).
+[[nodiscard]] std::string winograd_geometry_refusal(const ConvGeometry& geometry);
+
+/// The tile to use: by estimated work, waste at the far edges included, or the one the target asks
+/// for; none where direct convolution is estimated to be faster. Depends on shapes only.
+[[nodiscard]] std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work,
+                                                               Convolution asked);
+
+/// Estimated work in units of one 16-lane multiply-add.
+[[nodiscard]] double winograd_cost(const WinogradWork& work, WinogradTile tile);
+[[nodiscard]] double direct_cost(const WinogradWork& work);
+
+}  // namespace wholemount

@@ -1,0 +1,207 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "testing/fill.h"
+#include "testing/kernel_run.h"
+#include "testing/op_contract.h"
+#include "wholemount/ops/conv/convolution_ops.h"
+#include "wholemount/ops/conv/winograd_shape.h"
+
+namespace wholemount {
+namespace {
+
+struct WinogradCase {
+  const char* description = "";
+  int64_t n = 1;
+  std::vector<int64_t> c_in;
+  int64_t c_out = 16;
+  Extent3 extent;
+  ConvGeometry geometry = {};
+  bool bias = true;
+  std::vector<InputFill> fills = {};
+};
+
+constexpr ConvGeometry kFlat{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}};
+
+int64_t sum(const std::vector<int64_t>& values) {
+  int64_t result = 0;
+  for (const int64_t value : values) result += value;
+  return result;
+}
+
+/// How much an axis of `outputs` a tile amplifies independent relative errors of the products at
+/// the frequencies: the root mean square of the error of an output over that of the output itself
+/// is at most
+///   max_i sqrt(sum_f A(f,i)^2 |G(f,:)|^2 |B(:,f)|^2 / 3)             (forward, data gradient)
+///   max_k sqrt(sum_f G(f,k)^2 |A(f,:)|^2 |B(:,f)|^2 / outputs)       (weight gradient)
+/// for independent operands of variance 1; computed from the matrices of winograd_axis.h.
+double amplification(int64_t outputs, bool weight_gradient) {
+  if (outputs == 1) return 1.0;
+  if (outputs == 2) return weight_gradient ? 1.4143 : 1.2910;
+  return weight_gradient ? 2.5612 : 2.8602;
+}
+
+/// Sums of `terms` products at a frequency, and three transforms of up to six terms on three axes
+/// around them, round independently; twice the root mean square of such an error must not be
+/// exceeded (eps is twice the unit roundoff, so this is four standard deviations; the errors of the
+/// tile's best outputs are far smaller, and no value of the cases comes near it).
+void set_tolerance(OpCase& op_case, Convolution convolution, const ConvGeometry& geometry,
+                   double terms, bool weight_gradient) {
+  const bool flat = geometry.kernel.d == 1;
+  const auto tile = choose_winograd_tile({1, {1, 1, 1}, flat, 1, 1, weight_gradient}, convolution);
+  const Extent3 outputs = winograd_shape(*tile).outputs;
+  op_case.tolerance_factor = 2.0 * amplification(outputs.d, weight_gradient) *
+                             amplification(outputs.h, weight_gradient) *
+                             amplification(outputs.w, weight_gradient);
+  op_case.tolerance_terms = terms + 3.0 * 3.0 * 6.0;
+  // Winograd multiplies the zeros of the padding too: errors are those of an output away from it.
+  const auto taps = static_cast<double>(weight_gradient ? 1 : volume(geometry.kernel));
+  op_case.minimum_magnitude = std::sqrt(taps * terms);
+  op_case.convolution = convolution;
+}
+
+std::vector<TensorDesc> inputs_of(const WinogradCase& c) {
+  std::vector<TensorDesc> xs;
+  for (const int64_t channels : c.c_in) {
+    xs.push_back(TensorDesc::activation(c.n, channels, c.extent));
+  }
+  return xs;
+}
+
+TensorDesc weights_of(const WinogradCase& c) {
+  return TensorDesc::plain(c.c_out, sum(c.c_in), c.geometry.kernel);
+}
+
+TensorDesc output_of(const WinogradCase& c) {
+  return TensorDesc::activation(c.n, c.c_out, conv_output_extent(c.geometry, c.extent, "test"));
+}
+
+void expect_winograd(const OpCase& op_case) {
+  const auto kernel = op_case.op->prepare(
+      {op_case.inputs, op_case.op->infer(op_case.inputs), {best_isa(), false, op_case.convolution}});
+  EXPECT_NE(kernel->name().find("winograd"), std::string::npos) << kernel->name();
+}
+
+void check_forward(const WinogradCase& c, Convolution convolution) {
+  OpCase op_case;
+  op_case.op = make_conv_op(ConvKind::conv, c.geometry);
+  TensorDesc bias = TensorDesc::plain(1, 1, {1, 1, c.c_out});
+  if (!c.bias) bias.n = 0;
+  op_case.inputs = {weights_of(c), bias};
+  op_case.fills = {InputFill::parameter(), InputFill::parameter()};
+  const std::vector<TensorDesc> xs = inputs_of(c);
+  for (size_t i = 0; i < xs.size(); ++i) {
+    op_case.inputs.push_back(xs[i]);
+    op_case.fills.push_back(i < c.fills.size() ? c.fills[i] : InputFill{});
+  }
+  set_tolerance(op_case, convolution, c.geometry, static_cast<double>(sum(c.c_in)), false);
+  op_case.description = c.description;
+  expect_winograd(op_case);
+  check_op(op_case);
+}
+
+void check_data_gradient(const WinogradCase& c, Convolution convolution) {
+  OpCase op_case;
+  op_case.op = make_conv_data_gradient_op(ConvKind::conv, c.geometry, c.c_in, c.extent);
+  op_case.inputs = {output_of(c), weights_of(c)};
+  op_case.fills = {InputFill{}, InputFill::parameter()};
+  for (size_t i = 0; c.c_in.size() > 1 && i < c.c_in.size(); ++i) {
+    op_case.optional_outputs.push_back(static_cast<int>(i));
+  }
+  set_tolerance(op_case, convolution, c.geometry, static_cast<double>(c.c_out), false);
+  op_case.description = c.description;
+  expect_winograd(op_case);
+  check_op(op_case);
+}
+
+void check_weight_gradient(const WinogradCase& c, Convolution convolution) {
+  OpCase op_case;
+  op_case.op = make_conv_weight_gradient_op(ConvKind::conv, c.geometry, c.bias);
+  op_case.inputs = {output_of(c)};
+  op_case.fills = {InputFill{}};
+  const std::vector<TensorDesc> xs = inputs_of(c);
+  for (size_t i = 0; i < xs.size(); ++i) {
+    op_case.inputs.push_back(xs[i]);
+    op_case.fills.push_back(i < c.fills.size() ? c.fills[i] : InputFill{});
+  }
+  op_case.accumulating_outputs = {0};
+  op_case.optional_outputs = {0};
+  if (c.bias) {
+    op_case.accumulating_outputs.push_back(1);
+    op_case.optional_outputs.push_back(1);
+  }
+  // At most as many tiles as output voxels.
+  set_tolerance(op_case, convolution, c.geometry,
+                static_cast<double>(c.n * volume(output_of(c).extent)), true);
+  op_case.description = c.description;
+  expect_winograd(op_case);
+  check_op(op_case);
+}
+
+void check_all_passes(const WinogradCase& c, Convolution convolution) {
+  check_forward(c, convolution);
+  check_data_gradient(c, convolution);
+  check_weight_gradient(c, convolution);
+}
+
+class Winograd : public testing::TestWithParam<Convolution> {};
+
+INSTANTIATE_TEST_SUITE_P(Tiles, Winograd,
+                         testing::Values(Convolution::winograd2, Convolution::winograd24,
+                                         Convolution::winograd4),
+                         [](const testing::TestParamInfo<Convolution>& tile) {
+                           return std::string(tile.param == Convolution::winograd2    ? "f222"
+                                              : tile.param == Convolution::winograd24 ? "f244"
+                                                                                      : "f444");
+                         });
+
+TEST_P(Winograd, keeps_the_operator_contract_for_every_extent) {
+  check_all_passes({"odd", 1, {16}, 16, {5, 7, 9}}, GetParam());
+  check_all_passes({"one voxel", 1, {16}, 16, {1, 1, 1}}, GetParam());
+  check_all_passes({"one column", 2, {5}, 6, {1, 13, 1}}, GetParam());
+  check_all_passes({"one row", 1, {16}, 17, {1, 1, 43}}, GetParam());
+}
+
+TEST_P(Winograd, keeps_the_operator_contract_for_every_channel_count) {
+  check_all_passes({"ragged", 1, {5}, 20, {3, 4, 6}}, GetParam());
+  check_all_passes({"three blocks without bias", 2, {40}, 33, {4, 3, 5}, {}, false}, GetParam());
+}
+
+TEST_P(Winograd, keeps_the_operator_contract_for_joined_and_transformed_inputs) {
+  check_all_passes({"leaky beside plain values, n = 2",
+                    2,
+                    {17, 5, 16},
+                    20,
+                    {3, 5, 6},
+                    {},
+                    true,
+                    {InputFill::through(0.1F), InputFill{}, InputFill::activated(0.0F)}},
+                   GetParam());
+}
+
+TEST_P(Winograd, keeps_the_operator_contract_for_every_padding) {
+  for (const int64_t padding : {0, 2}) {
+    check_all_passes({"padding",
+                      1,
+                      {16},
+                      5,
+                      {4, 6, 5},
+                      {{3, 3, 3}, {1, 1, 1}, {padding, padding, padding}, {1, 1, 1}},
+                      true,
+                      {InputFill::through(0.5F)}},
+                     GetParam());
+  }
+}
+
+TEST_P(Winograd, keeps_the_operator_contract_for_kernels_of_one_tap_along_d) {
+  check_all_passes({"2-D, n = 2", 2, {20}, 17, {1, 15, 22}, kFlat}, GetParam());
+  check_all_passes({"planes of a volume", 1, {16}, 16, {3, 6, 5}, kFlat}, GetParam());
+}
+
+TEST_P(Winograd, keeps_the_operator_contract_for_many_blocks_of_tiles) {
+  check_all_passes({"several tasks", 1, {5}, 6, {21, 18, 17}}, GetParam());
+}
+
+}  // namespace
+}  // namespace wholemount

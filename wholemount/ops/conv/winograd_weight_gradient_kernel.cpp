@@ -1,0 +1,250 @@
+#include "wholemount/ops/conv/winograd_weight_gradient_kernel.h"
+
+#include <algorithm>
+
+#include "wholemount/ops/conv/inner/winograd_product.h"
+#include "wholemount/ops/conv/inner/winograd_transform.h"
+#include "wholemount/ops/conv/scratch_cursor.h"
+
+namespace wholemount {
+
+namespace {
+
+constexpr int64_t kWantedTasks = 64;
+/// A part transforms its sums back once, which a few tiles would not pay.
+constexpr int64_t kMinPartTiles = 64;
+constexpr int64_t kMinBlockTiles = 14;
+constexpr int64_t kMaxBlockTiles = 112;
+/// Added to the distance of frequencies: powers of two would map them to few cache sets.
+constexpr int64_t kPitchPad = 16;
+
+int64_t even_panel(int64_t blocks, int64_t most) {
+  return divide_up(blocks, divide_up(blocks, std::max<int64_t>(most, 1)));
+}
+
+}  // namespace
+
+std::string WinogradWeightGradientKernel::refusal(const WeightGradientProblem& problem) {
+  const auto blocked = [](const TensorDesc& desc) {
+    return desc.dtype == DType::f32 && desc.layout == Layout::blocked16;
+  };
+  if (problem.weights.dtype != DType::f32 || !blocked(problem.coarse) ||
+      !std::all_of(problem.fine.begin(), problem.fine.end(), blocked)) {
+    return "takes float32 tensors of more than 4 channels";
+  }
+  return winograd_geometry_refusal(problem.conv);
+}
+
+WinogradWork WinogradWeightGradientKernel::work(const WeightGradientProblem& problem) {
+  return {problem.coarse.n,  problem.coarse.extent, problem.conv.kernel.d == 1,
+          problem.weights.c, problem.weights.n,     true};
+}
+
+struct WinogradWeightGradientKernel::Scratch {
+  Scratch(const WinogradWeightGradientKernel& kernel, std::byte* base) : cursor(base) {
+    const int64_t frequencies = kernel.shape_.frequencies();
+    sums = cursor.take<float>(checked_multiply(frequencies, kernel.sums_pitch_));
+    fine = cursor.take<float>(checked_multiply(frequencies, kernel.fine_pitch_));
+    coarse = cursor.take<float>(checked_multiply(frequencies, kernel.coarse_pitch_));
+  }
+  ScratchCursor cursor;
+  float* sums;    ///< [frequency][fine block][coarse block][16 fine lanes][16]
+  float* fine;    ///< [frequency][fine block][tile][16]
+  float* coarse;  ///< [frequency][coarse block][tile][16]
+};
+
+WinogradWeightGradientKernel::WinogradWeightGradientKernel(WeightGradientProblem problem,
+                                                           WinogradTile tile, Isa isa,
+                                                           std::string reason)
+    : WeightGradientKernel(std::move(problem), isa, std::move(reason)),
+      shape_(winograd_shape(tile)) {
+  const Extent3& extent = problem_.coarse.extent;
+  tiles_ = {divide_up(extent.d, shape_.outputs.d), divide_up(extent.h, shape_.outputs.h),
+            divide_up(extent.w, shape_.outputs.w)};
+  choose_panels();
+  const int64_t frequencies = shape_.frequencies();
+  const int64_t tile_bytes =
+      frequencies * 16 * int64_t{sizeof(float)} * (fine_per_panel_ + coarse_per_panel_);
+  block_tiles_ = std::clamp(kBlockBytes / tile_bytes, kMinBlockTiles, kMaxBlockTiles);
+  // The tiles of a part, and even blocks of them.
+  const int64_t part_tiles = divide_up(planes_per_part_, shape_.outputs.d) *
+                             divide_up(rows_per_part_, shape_.outputs.h) * tiles_.w;
+  block_tiles_ = divide_up(part_tiles, divide_up(part_tiles, block_tiles_));
+  fine_pitch_ = fine_per_panel_ * block_tiles_ * 16 + kPitchPad;
+  coarse_pitch_ = coarse_per_panel_ * block_tiles_ * 16 + kPitchPad;
+  sums_pitch_ = fine_per_panel_ * coarse_per_panel_ * 256 + kPitchPad;
+  thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
+}
+
+void WinogradWeightGradientKernel::choose_panels() {
+  // As square as the sums allow, since each panel transforms its operands anew.
+  const int64_t pair_bytes = shape_.frequencies() * 256 * int64_t{sizeof(float)};
+  const int64_t pairs = std::max<int64_t>(kSumBytes / pair_bytes, 1);
+  const auto coarse = static_cast<int64_t>(coarse_blocks_.size());
+  const auto fine = static_cast<int64_t>(fine_blocks_.size());
+  int64_t side = 1;
+  while ((side + 1) * (side + 1) <= pairs) ++side;
+  int64_t coarse_panel = std::min(coarse, side);
+  const int64_t fine_panel = std::min(fine, std::max<int64_t>(pairs / coarse_panel, 1));
+  coarse_panel = std::min(coarse, std::max<int64_t>(pairs / fine_panel, 1));
+  const Extent3& m = shape_.outputs;
+  const int64_t plane_tiles = tiles_.h * tiles_.w;
+  const int64_t least_planes = m.d * divide_up(kMinPartTiles, plane_tiles);
+  const int64_t least_rows = m.h * divide_up(kMinPartTiles, tiles_.w);
+  cut(even_panel(coarse, coarse_panel), even_panel(fine, fine_panel), kWantedTasks, m,
+      {least_planes, least_rows, 1});
+}
+
+std::string WinogradWeightGradientKernel::name() const {
+  return problem_.pass + "_winograd_" + winograd_name(shape_.tile) + "_" +
+         std::string(isa_name(isa_));
+}
+
+void WinogradWeightGradientKernel::transform_fine(const Task& task, int64_t n, const Run& run,
+                                                  const Scratch& scratch,
+                                                  const KernelArgs& args) const {
+  const CorrelationGeometry& g = problem_.geometry;
+  const auto transform_row = WM_PICK_ISA(isa_, winograd_input_row);
+  const auto existing = [](int64_t start, int64_t count, int64_t extent, int64_t& begin,
+                           int64_t& end) {
+    begin = std::max<int64_t>(-start, 0);
+    end = std::min(extent - start, count);
+  };
+  const int64_t d = run.tile.d * shape_.outputs.d + g.d.min_offset;
+  const int64_t h = run.tile.h * shape_.outputs.h + g.h.min_offset;
+  const int64_t w = run.tile.w * shape_.outputs.w + g.w.min_offset;
+  WinogradInputRow row{};
+  existing(d, shape_.points.d, g.d.source_extent, row.d_begin, row.d_end);
+  existing(h, shape_.points.h, g.h.source_extent, row.h_begin, row.h_end);
+  existing(w, run.count * shape_.outputs.w + 2, g.w.source_extent, row.w_begin, row.w_end);
+  row.num_tiles = run.count;
+  row.frequency_pitch = fine_pitch_;
+  for (size_t index = task.first_fine; index < task.last_fine; ++index) {
+    const ChannelBlock& block = fine_blocks_[index];
+    const InputView& input = args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)];
+    const BlockTransform transform = block_transform(input.transform, block);
+    row.source = input.view.at<float>(n, block.block, d, h, w);
+    row.plane_pitch = input.view.plane_pitch;
+    row.row_pitch = input.view.row_pitch;
+    row.transformed = transform.active;
+    row.scale = transform.scale;
+    row.shift = transform.shift;
+    row.slope = transform.slope;
+    row.destination =
+        scratch.fine +
+        (static_cast<int64_t>(index - task.first_fine) * block_tiles_ + run.position) * 16;
+    transform_row(shape_.tile, row);
+  }
+}
+
+void WinogradWeightGradientKernel::transform_coarse(const Task& task, int64_t n, const Run& run,
+                                                    const Scratch& scratch,
+                                                    const KernelArgs& args) const {
+  const auto transform_row = WM_PICK_ISA(isa_, winograd_coarse_row);
+  const InputView& input = args.inputs[static_cast<size_t>(problem_.coarse_input)];
+  const Extent3& extent = problem_.coarse.extent;
+  const int64_t d = run.tile.d * shape_.outputs.d;
+  const int64_t h = run.tile.h * shape_.outputs.h;
+  const int64_t w = run.tile.w * shape_.outputs.w;
+  WinogradCoarseRow row{};
+  row.plane_pitch = input.view.plane_pitch;
+  row.row_pitch = input.view.row_pitch;
+  row.planes = std::min(shape_.outputs.d, extent.d - d);
+  row.rows = std::min(shape_.outputs.h, extent.h - h);
+  row.columns = std::min(run.count * shape_.outputs.w, extent.w - w);
+  row.num_tiles = run.count;
+  row.frequency_pitch = coarse_pitch_;
+  for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
+    const ChannelBlock& block = coarse_blocks_[index];
+    const BlockTransform transform = block_transform(input.transform, block);
+    row.source = input.view.at<float>(n, block.block, d, h, w);
+    row.transformed = transform.active;
+    row.scale = transform.scale;
+    row.shift = transform.shift;
+    row.slope = transform.slope;
+    row.destination =
+        scratch.coarse +
+        (static_cast<int64_t>(index - task.first_coarse) * block_tiles_ + run.position) * 16;
+    transform_row(shape_.tile, row);
+  }
+}
+
+void WinogradWeightGradientKernel::multiply(const Task& task, int64_t num_tiles, bool add,
+                                            const Scratch& scratch) const {
+  const auto multiply_tiles = WM_PICK_ISA(isa_, winograd_gradient_product);
+  const auto pair = static_cast<int64_t>(WM_PICK_ISA(isa_, winograd_max_destinations)());
+  const auto num_fine = static_cast<int64_t>(task.last_fine - task.first_fine);
+  const auto num_coarse = static_cast<int64_t>(task.last_coarse - task.first_coarse);
+  WinogradGradientProduct product{};
+  product.num_tiles = num_tiles;
+  product.add = add;
+  for (int64_t f = 0; f < shape_.frequencies(); ++f) {
+    for (int64_t fine = 0; fine < num_fine; ++fine) {
+      product.fine = scratch.fine + f * fine_pitch_ + fine * block_tiles_ * 16;
+      product.lanes = fine_blocks_[task.first_fine + static_cast<size_t>(fine)].lanes;
+      for (int64_t coarse = 0; coarse < num_coarse; coarse += pair) {
+        product.num_coarse = static_cast<int32_t>(std::min(pair, num_coarse - coarse));
+        for (int32_t i = 0; i < product.num_coarse; ++i) {
+          product.coarse[i] =
+              scratch.coarse + f * coarse_pitch_ + (coarse + i) * block_tiles_ * 16;
+          product.sums[i] =
+              scratch.sums + f * sums_pitch_ + (fine * coarse_per_panel_ + coarse + i) * 256;
+        }
+        multiply_tiles(product);
+      }
+    }
+  }
+}
+
+void WinogradWeightGradientKernel::transform_sums(const Task& task, const Scratch& scratch,
+                                                  const KernelArgs& args) const {
+  const auto transform = WM_PICK_ISA(isa_, winograd_filter_adjoint);
+  for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
+    const ChannelBlock& block = fine_blocks_[fine];
+    const int64_t pitch = block.scratch_pitch();
+    for (size_t coarse = task.first_coarse; coarse < task.last_coarse; ++coarse) {
+      const float* sums =
+          scratch.sums + (static_cast<int64_t>(fine - task.first_fine) * coarse_per_panel_ +
+                          static_cast<int64_t>(coarse - task.first_coarse)) *
+                             256;
+      float* taps = partial(args, task.part, coarse, fine);
+      for (int64_t lane = 0; lane < block.lanes; ++lane) {
+        transform(shape_.tile, sums + lane * 16, sums_pitch_, taps + lane * 16, pitch * 16);
+      }
+    }
+  }
+}
+
+void WinogradWeightGradientKernel::sum_part(const Task& task, const KernelArgs& args) const {
+  clear_bias(task, args);
+  const Scratch scratch(*this, args.thread_scratch);
+  const Extent3& m = shape_.outputs;
+  const Extent3 first_tile{task.box.begin.d / m.d, task.box.begin.h / m.h, 0};
+  const Extent3 tiles{divide_up(task.box.end.d - task.box.begin.d, m.d),
+                      divide_up(task.box.end.h - task.box.begin.h, m.h), tiles_.w};
+  const int64_t num_tiles = volume(tiles);
+  bool add = false;
+  for (int64_t n = 0; n < problem_.coarse.n; ++n) {
+    for (int64_t first = 0; first < num_tiles; first += block_tiles_) {
+      const int64_t last = std::min(first + block_tiles_, num_tiles);
+      for (int64_t tile = first; tile < last;) {
+        Run run;
+        run.tile = {first_tile.d + tile / (tiles.h * tiles.w),
+                    first_tile.h + tile / tiles.w % tiles.h, tile % tiles.w};
+        run.position = tile - first;
+        run.count = std::min(tiles.w - run.tile.w, last - tile);
+        transform_fine(task, n, run, scratch, args);
+        transform_coarse(task, n, run, scratch, args);
+        tile += run.count;
+      }
+      multiply(task, last - first, add, scratch);
+      add = true;
+    }
+    for (int64_t d = task.box.begin.d; d < task.box.end.d; ++d) {
+      sum_bias(task, n, task.box, d, args);
+    }
+  }
+  transform_sums(task, scratch, args);
+}
+
+}  // namespace wholemount
