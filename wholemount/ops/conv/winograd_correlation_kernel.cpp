@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kWantedTasks = 64;
 /// Every part of the destination channels transforms the source anew, so parts are made only when
 /// there are fewer runs of tiles than this.
-constexpr int64_t kWantedWithParts = 8;
+constexpr int64_t kWantedWithParts = 16;
 /// Transformed weights beyond this do not stay in a core's L2 cache beside a block of tiles.
 constexpr int64_t kCachedWeightBytes = int64_t{1} << 20;
 /// Such weights come from afar for every block of tiles, which must give them enough to do.

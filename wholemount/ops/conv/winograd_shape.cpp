@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace wholemount {
 
@@ -12,15 +13,16 @@ namespace {
 constexpr double kDirectPerTap = 1.1;
 /// Per tap, source channel and destination block: the gathering of the weights.
 constexpr double kDirectWeights = 100.0;
-/// Per frequency and block of a tile: one vector written and read again, in L2 or beyond it.
+/// Per frequency and block of a tile: one vector written and read again. The more a block of tiles
+/// exceeds the cache, the dearer.
 constexpr double kTransform = 14.0;
-constexpr double kFarTransform = 30.0;
+constexpr double kFarExponent = 1.3;
 /// Per frequency, source channel and destination block: gather and transform of the weights, also
 /// when these outgrow the cache; then they come back for every block of about kTilesPerRead tiles.
 constexpr double kFilter = 55.0;
 /// The same for the weight gradient, whose sums are only transformed back.
 constexpr double kFilterAdjoint = 20.0;
-constexpr double kFarFilter = 140.0;
+constexpr double kFarFilter = 145.0;
 constexpr double kReread = 4.0;
 constexpr double kTilesPerRead = 28.0;
 constexpr double kCachedWeightBytes = 1 << 20;
@@ -84,8 +86,9 @@ double winograd_cost(const WinogradWork& work, WinogradTile tile) {
       (work.weight_gradient ? 16.0 * source : static_cast<double>(work.source_channels));
   const double block_bytes = 64.0 * frequencies * kTilesPerRead * (source + destinations);
   // The weight gradient keeps to panels of channels that fit the cache.
-  const bool near = work.weight_gradient || block_bytes <= kCachedBlockBytes;
-  const double transforms = (near ? kTransform : kFarTransform) * tiles * (source + destinations);
+  const double excess = work.weight_gradient ? 1.0 : std::max(block_bytes / kCachedBlockBytes, 1.0);
+  const double transforms =
+      kTransform * std::pow(excess, kFarExponent) * tiles * (source + destinations);
   const double passes = std::max(tiles / kTilesPerRead, 1.0);
   const bool cached = 64.0 * frequencies * pairs <= kCachedWeightBytes;
   const double weights = work.weight_gradient ? kFilterAdjoint
