@@ -1,7 +1,7 @@
-// Times the convolution kernels of each pass on the layers of paper A's U-Net: direct and the chosen
-// one. Rounds alternate between them and a loop of register multiply-adds, so that ratios hold on a
-// busy host. Rates are effective: operations of the definition, so Winograd may exceed the peak.
-// Usage: conv_kernels [portable|avx2|avx512] [threads] [scale] [rounds] [filter] [tiles]
+// Times the convolution kernels of each pass on the layers of paper A's U-Net: direct and the
+// chosen one. Rounds alternate between them and a loop of register multiply-adds, so that ratios
+// hold on a busy host. Rates are effective: operations of the definition, so Winograd may exceed
+// the peak. Usage: conv_kernels [portable|avx2|avx512] [threads] [scale] [rounds] [filter] [tiles]
 // scale divides d of the largest layers, to keep a run short; filter is a part of a layer's name;
 // "tiles" times every Winograd tile.
 
@@ -176,8 +176,8 @@ void time_layer(const Layer& layer, const Options& options, ThreadPool& pool) {
   }
   std::vector<TensorDesc> backward{y};
   backward.insert(backward.end(), xs.begin(), xs.end());
-  time_pass(*make_conv_weight_gradient_op(layer.kind, layer.geometry, true), backward,
-            options, pool, layer.name);
+  time_pass(*make_conv_weight_gradient_op(layer.kind, layer.geometry, true), backward, options,
+            pool, layer.name);
 }
 
 }  // namespace

@@ -26,8 +26,10 @@ struct ConvSpec {
 /// with `bias`, name + ".bias" [1, 1, 1x1xc_out], adds the node `name` and returns y.
 /// The backward pass adds "conv_weight_gradient" and "conv_data_gradient" nodes.
 ///
-/// Memory: y, plus scratch for the weights once more and about 1 MiB a thread; the weight gradient
-/// needs up to max(64 MiB, 2 x weights) of shared scratch. Throws ShapeError.
+/// Memory: y, plus scratch for the weights once more and about 1 MiB a thread; 3x3x3 kernels of
+/// stride 1 mostly run by Winograd and need up to 8 x the weights and 2 MiB a thread (deep layers:
+/// 400 KiB for each 16 input and output channels of a thread). The weight gradient needs up to
+/// max(64 MiB, 2 x weights) of shared scratch. Throws ShapeError.
 ValueId conv(GraphBuilder& builder, const ConvSpec& spec, std::span<const ValueId> inputs,
              const std::string& name, bool bias = true,
              Initializer initializer = Initializer::he_uniform);

@@ -102,7 +102,7 @@ void DirectWeightGradientKernel::sum_part(const Task& task, const KernelArgs& ar
 }
 
 void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box3& band,
-                                    const Scratch& scratch, const KernelArgs& args) const {
+                                          const Scratch& scratch, const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
   SourceRing::Load load;
   load.geometry = &g;
@@ -155,8 +155,9 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
   }
 }
 
-void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
-                                       const Scratch& scratch, const KernelArgs& args) const {
+void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const Box3& band,
+                                             int64_t jd, const Scratch& scratch,
+                                             const KernelArgs& args) const {
   const InputView& input = args.inputs[static_cast<size_t>(problem_.coarse_input)];
   const auto copy = WM_PICK_ISA(isa_, copy_row);
   for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {

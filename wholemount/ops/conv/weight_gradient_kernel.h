@@ -33,8 +33,8 @@ struct WeightGradientProblem {
 };
 
 /// What all weight gradient kernels share. Phase 0: a task takes a panel (some coarse by some fine
-/// channel blocks) over a part of the voxels and sums into its own partial result; phase 1 folds the
-/// partial results in a fixed order in float64 and writes the plain layout. Shared scratch: the
+/// channel blocks) over a part of the voxels and sums into its own partial result; phase 1 folds
+/// the partial results in a fixed order in float64 and writes the plain layout. Shared scratch: the
 /// partial results, at most max(64 MiB, 2 x the result).
 class WeightGradientKernel : public Kernel {
  public:

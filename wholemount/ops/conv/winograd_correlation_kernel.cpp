@@ -42,12 +42,8 @@ std::string WinogradCorrelationKernel::refusal(const CorrelationProblem& problem
 
 WinogradWork WinogradCorrelationKernel::work(const CorrelationProblem& problem) {
   const CorrelationGeometry& g = problem.geometry;
-  return {problem.sources.front().n,
-          {g.d.count, g.h.count, g.w.count},
-          problem.conv.kernel.d == 1,
-          problem.source_channels(),
-          problem.destination_channels(),
-          false};
+  return {problem.sources.front().n, {g.d.count, g.h.count, g.w.count}, problem.conv.kernel.d == 1,
+          problem.source_channels(), problem.destination_channels(),    false};
 }
 
 struct WinogradCorrelationKernel::Scratch {
@@ -88,8 +84,8 @@ void WinogradCorrelationKernel::build_groups() {
   for (size_t block = 0; block < destination_blocks_.size(); block += most) {
     const size_t count = std::min(most, destination_blocks_.size() - block);
     groups_.push_back({block, static_cast<int32_t>(count), offset});
-    offset = checked_add(offset, checked_multiply(problem_.source_channels(),
-                                                  static_cast<int64_t>(count) * 16));
+    offset = checked_add(
+        offset, checked_multiply(problem_.source_channels(), static_cast<int64_t>(count) * 16));
   }
   weights_pitch_ = offset + kPitchPad;
   shared_bytes_ = static_cast<size_t>(checked_multiply(
@@ -111,7 +107,8 @@ void WinogradCorrelationKernel::choose_tasks() {
         groups * (groups_.empty() ? 1 : int64_t{groups_.front().num_blocks});
     const int64_t tile_bytes = shape_.frequencies() * 16 * int64_t{sizeof(float)} *
                                (static_cast<int64_t>(source_blocks_.size()) + destinations);
-    return std::clamp(kBlockBytes / tile_bytes / step * step, least,
+    const int64_t left = deep ? kBlockBytes / 2 : kBlockBytes - static_cast<int64_t>(shared_bytes_);
+    return std::clamp(left / tile_bytes / step * step, least,
                       std::max(least, kMaxBlockTiles / step * step));
   };
   const int64_t rough = block_tiles(num_groups);
@@ -125,8 +122,8 @@ void WinogradCorrelationKernel::choose_tasks() {
   const int64_t wanted = std::max(divide_up(kWantedTasks, n * group_parts_), tiles_.d);
   if (plane_tiles >= 8 * block_tiles_) {
     unit_tiles_ = plane_tiles;
-    const int64_t pieces = std::clamp<int64_t>(divide_up(wanted, tiles_.d), 1,
-                                               plane_tiles / (4 * block_tiles_));
+    const int64_t pieces =
+        std::clamp<int64_t>(divide_up(wanted, tiles_.d), 1, plane_tiles / (4 * block_tiles_));
     run_tiles_ = round_up(divide_up(plane_tiles, pieces), block_tiles_);
   } else {
     unit_tiles_ = sample_tiles;
@@ -136,8 +133,8 @@ void WinogradCorrelationKernel::choose_tasks() {
   runs_per_unit_ = divide_up(unit_tiles_, run_tiles_);
 
   const int64_t block_floats = block_tiles_ * 16;
-  source_pitch_ = checked_multiply(static_cast<int64_t>(source_blocks_.size()), block_floats) +
-                  kPitchPad;
+  source_pitch_ =
+      checked_multiply(static_cast<int64_t>(source_blocks_.size()), block_floats) + kPitchPad;
   const int64_t most_destinations =
       groups_per_part_ * (groups_.empty() ? 1 : int64_t{groups_.front().num_blocks});
   result_pitch_ = checked_multiply(most_destinations, block_floats) + kPitchPad;
@@ -181,9 +178,9 @@ Box3 WinogradCorrelationKernel::task_outputs(const Task& task) const {
     box.end.h = last % plane_tiles / tiles_.w + 1;
   }
   const Extent3& m = shape_.outputs;
-  return clip({{box.begin.d * m.d, box.begin.h * m.h, 0},
-               {box.end.d * m.d, box.end.h * m.h, g.w.count}},
-              {g.d.count, g.h.count, g.w.count});
+  return clip(
+      {{box.begin.d * m.d, box.begin.h * m.h, 0}, {box.end.d * m.d, box.end.h * m.h, g.w.count}},
+      {g.d.count, g.h.count, g.w.count});
 }
 
 Box3 WinogradCorrelationKernel::input_box(int phase, int64_t task, int input) const {
@@ -282,8 +279,7 @@ void WinogradCorrelationKernel::transform_source(const Task& task, int64_t first
   };
   for (size_t index = 0; index < source_blocks_.size(); ++index) {
     const ChannelBlock& block = source_blocks_[index];
-    const InputView& input =
-        args.inputs[static_cast<size_t>(problem_.first_source + block.tensor)];
+    const InputView& input = args.inputs[static_cast<size_t>(problem_.first_source + block.tensor)];
     const BlockTransform transform = block_transform(input.transform, block);
     for (int64_t tile = first; tile < last;) {
       const Run run = run_at(tile, first, last);
@@ -327,9 +323,8 @@ void WinogradCorrelationKernel::multiply(const Task& task, int64_t num_tiles,
       product.weights = reinterpret_cast<const float*>(args.shared_scratch) + f * weights_pitch_ +
                         group.weights_offset;
       product.num_destinations = group.num_blocks;
-      product.result =
-          scratch.result + f * result_pitch_ +
-          static_cast<int64_t>(group.first_block - first_block) * block_tiles_ * 16;
+      product.result = scratch.result + f * result_pitch_ +
+                       static_cast<int64_t>(group.first_block - first_block) * block_tiles_ * 16;
       product.result_pitch = block_tiles_ * 16;
       product.num_tiles = num_tiles;
       multiply_tiles(product);

@@ -2,24 +2,31 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace wholemount {
 
 namespace {
 
-// Costs in 16-lane multiply-adds, of which a core does about two a cycle. Measured: a transform is
-// bound by one 64-byte store a cycle; direct kernels reach about nine tenths of the rate of the
-// products.
+// Costs in 16-lane multiply-adds, of which a core does about two a cycle; fitted to measurements of
+// all tiles on layers from 16 channels at 240^2 to 256 at 6^3 (AVX-512, 2 MiB of L2).
 constexpr double kDirectPerTap = 1.1;
-/// Per frequency of a tile and channel block; the transforms' passes store about 2.3 vectors.
-constexpr double kTransform = 6.0;
-/// Per frequency, source channel and destination block: transform and gather of the weights.
-constexpr double kFilter = 10.0;
-/// Per frequency, channel and block, when the transformed weights outgrow the cache: they come from
-/// memory once for each of the blocks of about this many tiles.
-constexpr double kReread = 16.0;
+/// Per tap, source channel and destination block: the gathering of the weights.
+constexpr double kDirectWeights = 100.0;
+/// Per frequency and block of a tile: one vector written and read again. The more a block of tiles
+/// exceeds the cache, the dearer.
+constexpr double kTransform = 14.0;
+constexpr double kFarExponent = 1.3;
+/// Per frequency, source channel and destination block: gather and transform of the weights, also
+/// when these outgrow the cache; then they come back for every block of about kTilesPerRead tiles.
+constexpr double kFilter = 55.0;
+/// The same for the weight gradient, whose sums are only transformed back.
+constexpr double kFilterAdjoint = 20.0;
+constexpr double kFarFilter = 145.0;
+constexpr double kReread = 4.0;
 constexpr double kTilesPerRead = 28.0;
 constexpr double kCachedWeightBytes = 1 << 20;
+constexpr double kCachedBlockBytes = 2 << 20;
 
 double blocks(int64_t channels) { return static_cast<double>(divide_up(channels, 16)); }
 
@@ -56,30 +63,38 @@ std::string winograd_geometry_refusal(const ConvGeometry& g) {
 
 double direct_cost(const WinogradWork& work) {
   const double taps = work.flat_kernel ? 9.0 : 27.0;
-  // The weight gradient broadcasts one operand only over whole blocks.
+  // The halo between rows is walked, too; the weight gradient takes whole blocks of both operands.
+  const auto outputs = static_cast<double>(work.n * work.outputs.d * work.outputs.h) *
+                       static_cast<double>(work.outputs.w + 2);
   const double channels = work.weight_gradient ? 16.0 * blocks(work.source_channels)
                                                : static_cast<double>(work.source_channels);
-  return kDirectPerTap * taps * static_cast<double>(work.n) *
-         static_cast<double>(volume(work.outputs)) * channels * blocks(work.destination_channels);
+  const double pairs = channels * blocks(work.destination_channels);
+  return taps * pairs * (kDirectPerTap * outputs + kDirectWeights);
 }
 
 double winograd_cost(const WinogradWork& work, WinogradTile tile) {
   const WinogradShape shape = winograd_shape(tile);
   const auto frequencies = static_cast<double>(shape.frequencies());
-  const double tiles = static_cast<double>(work.n) *
-                       static_cast<double>(divide_up(work.outputs.d, shape.outputs.d) *
-                                           divide_up(work.outputs.h, shape.outputs.h) *
-                                           divide_up(work.outputs.w, shape.outputs.w));
-  const auto source = static_cast<double>(work.source_channels);
+  const double tiles =
+      static_cast<double>(work.n) * static_cast<double>(divide_up(work.outputs.d, shape.outputs.d) *
+                                                        divide_up(work.outputs.h, shape.outputs.h) *
+                                                        divide_up(work.outputs.w, shape.outputs.w));
+  const double source = blocks(work.source_channels);
   const double destinations = blocks(work.destination_channels);
-  const double pairs = source * destinations;
-  const double products = tiles * pairs;
-  const double transforms = tiles * kTransform * (blocks(work.source_channels) + destinations);
-  // Few tiles fill the register tiles badly and leave nothing to hide the loads behind.
+  const double pairs =
+      destinations *
+      (work.weight_gradient ? 16.0 * source : static_cast<double>(work.source_channels));
+  const double block_bytes = 64.0 * frequencies * kTilesPerRead * (source + destinations);
+  // The weight gradient keeps to panels of channels that fit the cache.
+  const double excess = work.weight_gradient ? 1.0 : std::max(block_bytes / kCachedBlockBytes, 1.0);
+  const double transforms =
+      kTransform * std::pow(excess, kFarExponent) * tiles * (source + destinations);
   const double passes = std::max(tiles / kTilesPerRead, 1.0);
   const bool cached = 64.0 * frequencies * pairs <= kCachedWeightBytes;
-  const double weights = pairs * (kFilter + (cached ? 0.0 : kReread * passes));
-  return frequencies * (products + transforms + weights);
+  const double weights = work.weight_gradient ? kFilterAdjoint
+                         : cached             ? kFilter
+                                              : kFarFilter + kReread * passes;
+  return frequencies * (tiles * pairs + transforms + weights * pairs);
 }
 
 std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work, Convolution asked) {

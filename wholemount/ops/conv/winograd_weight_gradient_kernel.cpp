@@ -185,8 +185,7 @@ void WinogradWeightGradientKernel::multiply(const Task& task, int64_t num_tiles,
       for (int64_t coarse = 0; coarse < num_coarse; coarse += pair) {
         product.num_coarse = static_cast<int32_t>(std::min(pair, num_coarse - coarse));
         for (int32_t i = 0; i < product.num_coarse; ++i) {
-          product.coarse[i] =
-              scratch.coarse + f * coarse_pitch_ + (coarse + i) * block_tiles_ * 16;
+          product.coarse[i] = scratch.coarse + f * coarse_pitch_ + (coarse + i) * block_tiles_ * 16;
           product.sums[i] =
               scratch.sums + f * sums_pitch_ + (fine * coarse_per_panel_ + coarse + i) * 256;
         }

@@ -25,8 +25,8 @@ class WinogradWeightGradientKernel : public WeightGradientKernel {
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
 
-  /// Both operands' transformed tiles of a block, and the sums of a panel at all frequencies: all of
-  /// them fit a core's L2 cache.
+  /// Both operands' transformed tiles of a block, and the sums of a panel at all frequencies: all
+  /// of them fit a core's L2 cache.
   static constexpr int64_t kBlockBytes = int64_t{800} << 10;
   static constexpr int64_t kSumBytes = int64_t{1} << 20;
 

@@ -36,8 +36,8 @@ struct Tile {
       F16 v[D::kPoints];
 #pragma GCC unroll 6
       for (int i = 0; i < D::kPoints; ++i) {
-        const bool exists = !kEdge || (i >= row.d_begin && i < row.d_end && j >= row.h_begin &&
-                                       j < row.h_end);
+        const bool exists =
+            !kEdge || (i >= row.d_begin && i < row.d_end && j >= row.h_begin && j < row.h_end);
         if (exists) {
           x[i] = F16::load(source + i * row.plane_pitch + j * row.row_pitch);
           if (kTransformed) x[i] = transform.apply(x[i]);
@@ -58,8 +58,8 @@ struct Tile {
     }
   }
 
-  /// Asks for the next kAhead columns, row by row: neighbouring lines wake the hardware's prefetcher,
-  /// which cannot follow thirty-six rows a column at a time.
+  /// Asks for the next kAhead columns, row by row: neighbouring lines wake the hardware's
+  /// prefetcher, which cannot follow thirty-six rows a column at a time.
   static constexpr int64_t kAhead = 16;
   static void prefetch_columns(const WinogradInputRow& row, int64_t first) {
     const int64_t last = first + kAhead < row.w_end ? first + kAhead : row.w_end;
@@ -108,8 +108,8 @@ struct Tile {
   }
 
   static void input(const WinogradInputRow& row) {
-    const bool edge = row.d_begin > 0 || row.d_end < D::kPoints || row.h_begin > 0 ||
-                      row.h_end < H::kPoints;
+    const bool edge =
+        row.d_begin > 0 || row.d_end < D::kPoints || row.h_begin > 0 || row.h_end < H::kPoints;
     if (row.transformed) {
       edge ? input_row<true, true>(row) : input_row<true, false>(row);
     } else {
@@ -311,18 +311,18 @@ struct Tile {
 
 }  // namespace
 
-#define WM_FOR_TILE(call)             \
-  switch (tile) {                     \
-    case WinogradTile::f444:          \
-      return Tile<4, 4, 4>::call;     \
-    case WinogradTile::f244:          \
-      return Tile<2, 4, 4>::call;     \
-    case WinogradTile::f222:          \
-      return Tile<2, 2, 2>::call;     \
-    case WinogradTile::f144:          \
-      return Tile<1, 4, 4>::call;     \
-    case WinogradTile::f122:          \
-      return Tile<1, 2, 2>::call;     \
+#define WM_FOR_TILE(call)         \
+  switch (tile) {                 \
+    case WinogradTile::f444:      \
+      return Tile<4, 4, 4>::call; \
+    case WinogradTile::f244:      \
+      return Tile<2, 4, 4>::call; \
+    case WinogradTile::f222:      \
+      return Tile<2, 2, 2>::call; \
+    case WinogradTile::f144:      \
+      return Tile<1, 4, 4>::call; \
+    case WinogradTile::f122:      \
+      return Tile<1, 2, 2>::call; \
   }
 
 void winograd_input_row(WinogradTile tile, const WinogradInputRow& row) { WM_FOR_TILE(input(row)) }

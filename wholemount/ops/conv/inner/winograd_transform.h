@@ -13,9 +13,9 @@ namespace wholemount {
 
 /// Inputs of the tiles: B^T x B on each axis, neighbouring tiles overlap by two voxels.
 struct WinogradInputRow {
-  const float* source;  ///< first input voxel of the first tile; may lie outside the tensor
-  int64_t plane_pitch;  ///< floats
-  int64_t row_pitch;    ///< floats
+  const float* source;     ///< first input voxel of the first tile; may lie outside the tensor
+  int64_t plane_pitch;     ///< floats
+  int64_t row_pitch;       ///< floats
   int64_t d_begin, d_end;  ///< planes of the tile that exist; all else is zero and never read
   int64_t h_begin, h_end;  ///< rows of the tile that exist
   int64_t w_begin, w_end;  ///< columns, counted from `source`, that exist
