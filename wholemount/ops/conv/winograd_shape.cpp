@@ -58,6 +58,7 @@ std::string winograd_geometry_refusal(const ConvGeometry& g) {
   if (!taps || g.stride != Extent3{1, 1, 1} || g.dilation != Extent3{1, 1, 1}) {
     return "takes kernels 3x3x3 and 1x3x3 of stride and dilation 1";
   }
+  if (g.padding.d > 2 || g.padding.h > 2 || g.padding.w > 2) return "takes padding 0 to 2";
   return {};
 }
 

@@ -32,8 +32,8 @@ struct WinogradWork {
   bool weight_gradient = false;
 };
 
-/// Why Winograd is not defined for the geometry: empty when it is (3x3x3 or 1x3x3, stride and
-/// dilation 1).
+/// Why Winograd does not take the geometry: empty when it does (3x3x3 or 1x3x3, stride and dilation
+/// 1, padding 0 to 2).
 [[nodiscard]] std::string winograd_geometry_refusal(const ConvGeometry& geometry);
 
 /// The tile to use: by estimated work, waste at the far edges included, or the one the target asks
