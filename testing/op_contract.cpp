@@ -309,7 +309,10 @@ void check_op(const OpCase& op_case) {
   TestOutputs reference(outputs64);
   const auto reference_kernel = op.prepare({inputs64, outputs64, Target{}});
   ASSERT_TRUE(reference_kernel) << "no float64 reference kernel";
-  EXPECT_TRUE(reference_kernel->name().ends_with("_reference")) << reference_kernel->name();
+  // An operator on float64 alone (a few numbers per channel) has one kernel for everything.
+  const bool is_float64_anyway = inputs64 == op_case.inputs;
+  EXPECT_TRUE(is_float64_anyway || reference_kernel->name().ends_with("_reference"))
+      << reference_kernel->name();
   run_kernel(*reference_kernel, reference_inputs.views(), reference.views(), inputs.views());
   for (size_t o = 0; o < reference.size(); ++o) {
     EXPECT_TRUE(reference.buffer(o).guards_intact()) << "float64 reference, output " << o;
