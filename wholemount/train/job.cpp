@@ -39,6 +39,11 @@ std::optional<NormKind> norm_kind(NetNorm norm) {
 }
 
 LossTerm loss_term(const LossTermConfig& config, TargetKind target) {
+  if (config.label_smoothing != 0.0) {
+    throw ConfigError(
+        "train.loss: label_smoothing belongs to whole-image classification; segmentation "
+        "losses take none, leave it out");
+  }
   LossTerm term;
   term.weight = config.weight;
   term.pooled = config.pooled;
