@@ -11,6 +11,7 @@
 #include "wholemount/base/memory.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/job_from_data.h"
+#include "wholemount/train/plan_json.h"
 
 namespace wholemount::cli {
 
@@ -21,33 +22,6 @@ struct PlanOptions {
   ConfigOptions config;
   bool verbose = false;
 };
-
-nlohmann::ordered_json plan_json(const JobSpec& job, const JobPlan& plan, const TimeModel& time) {
-  const Extent3& extent = plan.largest.front();
-  nlohmann::ordered_json json;
-  json["parameters"] = plan.parameters;
-  json["input"] = {update_batch(job), job.task.in_channels, extent.d, extent.h, extent.w};
-  json["flops_per_image"] = plan.flops_per_image;
-  json["step_flops"] = plan.step_flops;
-  json["layer_output_bytes"] = plan.layer_output_bytes;
-  json["convolution_output_bytes"] = plan.convolution_output_bytes;
-  json["peak_bytes"] = plan.memory.peak_bytes();
-  json["arena_bytes"] = plan.memory.arena_bytes;
-  json["parameter_bytes"] = plan.memory.parameter_bytes;
-  json["gradient_bytes"] = plan.memory.gradient_bytes;
-  json["optimiser_bytes"] = plan.memory.optimiser_bytes;
-  json["data_bytes"] = plan.memory.data_bytes;
-  json["baseline_bytes"] = plan.memory.baseline_bytes + plan.memory.reserve_bytes;
-  json["spill_bytes"] = 0;
-  json["lower_bound_bytes"] = plan.lower_bound_bytes;
-  json["policies"] = {{"keep", plan.kept_values}, {"recompute", 0}, {"spill", 0}, {"half", 0}};
-  json["steps_per_epoch"] = steps_per_epoch(job);
-  json["step_seconds"] = plan.step_seconds;
-  json["epoch_seconds"] = plan.epoch_seconds;
-  json["total_seconds"] = plan.total_seconds;
-  json["calibrated"] = time.measured;
-  return json;
-}
 
 void print_item(const char* name, size_t bytes) {
   if (bytes > 0) {
@@ -132,7 +106,8 @@ void run_plan(const PlanOptions& options) {
   const JobPlan plan = plan_job(job, programs, threads);
   const size_t budget = memory_budget_bytes(config, options.config.memory);
   if (options.common.json) {
-    nlohmann::ordered_json json = plan_json(job, plan, time);
+    nlohmann::ordered_json json = plan_json(job, plan);
+    json["calibrated"] = time.measured;
     json["budget_bytes"] = budget;
     std::printf("%s\n", json.dump(2).c_str());
   } else {

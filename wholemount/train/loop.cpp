@@ -15,6 +15,7 @@
 #include "wholemount/train/case_evaluation.h"
 #include "wholemount/train/checkpoint.h"
 #include "wholemount/train/model_file.h"
+#include "wholemount/train/plan_json.h"
 #include "wholemount/train/progress.h"
 #include "wholemount/train/run_folder.h"
 
@@ -49,24 +50,6 @@ PlanSpec plan_spec(int threads) {
   PlanSpec spec;
   spec.num_threads = threads;
   return spec;
-}
-
-Json plan_json(const JobSpec& job, const JobPlan& plan) {
-  const Extent3& extent = plan.largest.front();
-  Json json;
-  json["parameters"] = plan.parameters;
-  json["input"] = {update_batch(job), job.task.in_channels, extent.d, extent.h, extent.w};
-  json["peak_bytes"] = plan.memory.peak_bytes();
-  json["arena_bytes"] = plan.memory.arena_bytes;
-  json["parameter_bytes"] = plan.memory.parameter_bytes;
-  json["gradient_bytes"] = plan.memory.gradient_bytes;
-  json["optimiser_bytes"] = plan.memory.optimiser_bytes;
-  json["data_bytes"] = plan.memory.data_bytes;
-  json["step_flops"] = plan.step_flops;
-  json["step_seconds"] = plan.step_seconds;
-  json["epoch_seconds"] = plan.epoch_seconds;
-  json["total_seconds"] = plan.total_seconds;
-  return json;
 }
 
 /// State and steps of one run; lives for one call of train().

@@ -82,27 +82,25 @@ class ReferenceCorrelation : public Kernel {
   [[nodiscard]] int64_t flops() const override { return problem_.flops(); }
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
   [[nodiscard]] int64_t num_tasks(int /*phase*/) const override {
-    return problem_.sources.front().n * static_cast<int64_t>(blocks_.size());
+    return problem_.sources.front().n * static_cast<int64_t>(blocks_.size()) * planes();
   }
-  [[nodiscard]] Box3 input_box(int /*phase*/, int64_t /*task*/, int input) const override {
+  [[nodiscard]] Box3 input_box(int /*phase*/, int64_t task, int input) const override {
     if (input == problem_.weights_input) return whole_box(problem_.weights.extent);
     if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
-    const CorrelationGeometry& g = problem_.geometry;
-    return g.source_box(whole_box({g.d.count, g.h.count, g.w.count}));
+    return problem_.geometry.source_box(plane_box(task));
   }
   [[nodiscard]] Box3 output_box(int /*phase*/, int64_t task, int output) const override {
-    const ChannelBlock& block = blocks_[static_cast<size_t>(task) % blocks_.size()];
-    return output == block.tensor
-               ? whole_box(problem_.destinations[static_cast<size_t>(output)].extent)
-               : Box3{};
+    return output == block_of(task).tensor ? plane_box(task) : Box3{};
   }
   void run(int /*phase*/, int64_t task, const KernelArgs& args) const override {
-    const ChannelBlock& block = blocks_[static_cast<size_t>(task) % blocks_.size()];
-    const int64_t n = task / static_cast<int64_t>(blocks_.size());
+    const ChannelBlock& block = block_of(task);
+    const int64_t n = task / planes() / static_cast<int64_t>(blocks_.size());
     const TensorView& out = args.outputs[static_cast<size_t>(block.tensor)].view;
     if (out.origin == nullptr) return;
     const int64_t width = out.desc.block_width();
-    for_each_voxel(out.desc.extent, [&](const Extent3& v) {
+    const Extent3 plane{1, out.desc.extent.h, out.desc.extent.w};
+    for_each_voxel(plane, [&](const Extent3& in_plane) {
+      const Extent3 v{task % planes(), in_plane.h, in_plane.w};
       T* lanes = out.at<T>(n, block.block, v.d, v.h, v.w);
       for (int64_t lane = 0; lane < width; ++lane) {
         lanes[lane] = lane < block.lanes ? compute(args, n, block.channel + lane, v) : T{0};
@@ -111,6 +109,16 @@ class ReferenceCorrelation : public Kernel {
   }
 
  private:
+  /// A task is one plane of one block of one sample.
+  [[nodiscard]] int64_t planes() const { return problem_.geometry.d.count; }
+  [[nodiscard]] const ChannelBlock& block_of(int64_t task) const {
+    return blocks_[static_cast<size_t>(task / planes()) % blocks_.size()];
+  }
+  [[nodiscard]] Box3 plane_box(int64_t task) const {
+    const CorrelationGeometry& g = problem_.geometry;
+    return {{task % planes(), 0, 0}, {task % planes() + 1, g.h.count, g.w.count}};
+  }
+
   /// One block per stored block, single channels for plain tensors.
   static std::vector<ChannelBlock> blocks_of(const CorrelationProblem& problem) {
     std::vector<ChannelBlock> blocks;
