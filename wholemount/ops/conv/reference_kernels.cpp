@@ -87,10 +87,12 @@ class ReferenceCorrelation : public Kernel {
   [[nodiscard]] Box3 input_box(int /*phase*/, int64_t task, int input) const override {
     if (input == problem_.weights_input) return whole_box(problem_.weights.extent);
     if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
-    return problem_.geometry.source_box(plane_box(task));
+    return problem_.geometry.source_box(destinations_of(task));
   }
   [[nodiscard]] Box3 output_box(int /*phase*/, int64_t task, int output) const override {
-    return output == block_of(task).tensor ? plane_box(task) : Box3{};
+    return output == block_of(task).tensor
+               ? problem_.geometry.destination_box(destinations_of(task))
+               : Box3{};
   }
   void run(int /*phase*/, int64_t task, const KernelArgs& args) const override {
     const ChannelBlock& block = block_of(task);
@@ -98,9 +100,9 @@ class ReferenceCorrelation : public Kernel {
     const TensorView& out = args.outputs[static_cast<size_t>(block.tensor)].view;
     if (out.origin == nullptr) return;
     const int64_t width = out.desc.block_width();
-    const Extent3 plane{1, out.desc.extent.h, out.desc.extent.w};
-    for_each_voxel(plane, [&](const Extent3& in_plane) {
-      const Extent3 v{task % planes(), in_plane.h, in_plane.w};
+    const Box3 box = problem_.geometry.destination_box(destinations_of(task));
+    for_each_voxel(box.extent(), [&](const Extent3& i) {
+      const Extent3 v{box.begin.d + i.d, box.begin.h + i.h, box.begin.w + i.w};
       T* lanes = out.at<T>(n, block.block, v.d, v.h, v.w);
       for (int64_t lane = 0; lane < width; ++lane) {
         lanes[lane] = lane < block.lanes ? compute(args, n, block.channel + lane, v) : T{0};
@@ -109,12 +111,13 @@ class ReferenceCorrelation : public Kernel {
   }
 
  private:
-  /// A task is one plane of one block of one sample.
+  /// A task is one plane (for the adjoint: as many as the stride) of one block of one sample.
   [[nodiscard]] int64_t planes() const { return problem_.geometry.d.count; }
   [[nodiscard]] const ChannelBlock& block_of(int64_t task) const {
     return blocks_[static_cast<size_t>(task / planes()) % blocks_.size()];
   }
-  [[nodiscard]] Box3 plane_box(int64_t task) const {
+  /// In steps of the geometry's destination_step.
+  [[nodiscard]] Box3 destinations_of(int64_t task) const {
     const CorrelationGeometry& g = problem_.geometry;
     return {{task % planes(), 0, 0}, {task % planes() + 1, g.h.count, g.w.count}};
   }
