@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +20,7 @@
 #include "wholemount/train/case_evaluation.h"
 #include "wholemount/train/job_from_data.h"
 #include "wholemount/train/model_file.h"
+#include "wholemount/train/threshold_scores.h"
 
 namespace wholemount::cli {
 
@@ -32,6 +36,7 @@ struct EvaluateOptions {
   std::vector<std::string> labels;
   bool partial = false;
   bool no_surfaces = false;
+  bool baseline = false;
   double tolerance_mm = 1.0;
   std::string out;
 };
@@ -75,16 +80,45 @@ void report_progress(size_t done, size_t all) {
   std::fprintf(stderr, "\rread %zu of %zu%s", done, all, done == all ? "\n" : "");
 }
 
+std::string json_text(const ScoreSummary& summary, const std::vector<ThresholdScore>& baseline) {
+  if (baseline.empty()) return to_json(summary) + "\n";
+  auto json = nlohmann::ordered_json::parse(to_json(summary));
+  for (const ThresholdScore& score : baseline) {
+    json["threshold_baseline"][score.output] = {
+        {"Dice", score.dice},
+        {"channel", score.channel},
+        {"side", score.side == ThresholdSide::above ? "above" : "below"},
+        {"threshold", score.threshold}};
+  }
+  return json.dump(2) + "\n";
+}
+
+void print_baseline(const ScoreSummary& summary, const std::vector<ThresholdScore>& baseline) {
+  std::printf(
+      "\nbeside the best single threshold, largest piece kept, chosen with the truth in hand\n"
+      "(sd: standard deviations above the mean of the channel's voxels that are not 0)\n\n"
+      "%-24s  %11s  %11s\n",
+      "Dice of", "network", "threshold");
+  for (size_t label = 0; label < baseline.size(); ++label) {
+    const std::optional<double> network = mean_score(summary, label, "Dice");
+    std::printf("%-24s  %11s  %11.4f  %s\n", baseline[label].output.c_str(),
+                network ? fmt::format("{:.4f}", *network).c_str() : "-", baseline[label].dice,
+                threshold_rule(baseline[label]).c_str());
+  }
+}
+
 // Writes --out and prints; the same whatever the predictions come from.
 void finish_evaluation(const EvaluateOptions& options, const std::vector<std::string>& names,
-                       const ScoreSummary& summary) {
-  const std::string json = to_json(summary) + "\n";
+                       const ScoreSummary& summary,
+                       const std::vector<ThresholdScore>& baseline = {}) {
+  const std::string json = json_text(summary, baseline);
   if (!options.out.empty()) write_file_atomically(options.out, json);
   if (options.common.json) {
     std::fputs(json.c_str(), stdout);
-  } else {
-    print_summary(names, summary);
+    return;
   }
+  print_summary(names, summary);
+  if (!baseline.empty()) print_baseline(summary, baseline);
 }
 
 void evaluate_files(const EvaluateOptions& options) {
@@ -132,13 +166,19 @@ void evaluate_run(const EvaluateOptions& options) {
   }
   std::vector<Extent3> extents;
   size_t arena_bytes = 0;
+  int64_t most_voxels = 0;
   for (const int64_t index : cases.indices) {
     extents.push_back(data.extents[static_cast<size_t>(index)]);
     const Extent3 padded = place_volume(extents.back(), data.evaluation_load.shape).padded;
     arena_bytes = std::max(arena_bytes, programs.get(padded).program->arena_bytes);
+    most_voxels = std::max(most_voxels, volume(padded));
   }
   cases.staging = plan_staging(data.evaluation_load, extents, 2);
-  const size_t need = process_memory().resident_bytes + arena_bytes + cases.staging.total_bytes;
+  // The baseline runs after the network's arena is gone.
+  const size_t baseline_bytes =
+      options.baseline ? threshold_scratch_bytes(data.job.task, most_voxels, threads) : 0;
+  const size_t need = process_memory().resident_bytes + std::max(arena_bytes, baseline_bytes) +
+                      cases.staging.total_bytes;
   const size_t budget =
       options.memory.empty() ? available_memory_bytes() : parse_bytes(options.memory);
   if (need > budget) {
@@ -150,10 +190,14 @@ void evaluate_run(const EvaluateOptions& options) {
   ThreadPool pool(threads);
   ParameterStore store(programs.get(data.job.network.divisor).graph.graph->parameters, {});
   load_weights(SafetensorsFile(path), store);
-  Session session(pool, store, arena_bytes);
-  const LossAndCounts result = evaluate_cases(cases, programs, session);
-  const ScoreSummary summary = score_summary(cases, data.job.task, result);
-  finish_evaluation(options, summary.label_names, summary);
+  ScoreSummary summary;
+  {
+    Session session(pool, store, arena_bytes);
+    summary = score_summary(cases, data.job.task, evaluate_cases(cases, programs, session));
+  }
+  std::vector<ThresholdScore> baseline;
+  if (options.baseline) baseline = best_threshold_scores(cases, data, pool);
+  finish_evaluation(options, summary.label_names, summary, baseline);
 }
 
 void run_evaluate(const EvaluateOptions& options) {
@@ -165,6 +209,9 @@ void run_evaluate(const EvaluateOptions& options) {
     }
     evaluate_run(options);
     return;
+  }
+  if (options.baseline) {
+    throw ConfigError("evaluate: --baseline needs the data set's images; use it with RUN --split");
   }
   if (options.reference.empty()) {
     throw ConfigError("evaluate: wanted the reference labels after " + options.predictions +
@@ -202,6 +249,9 @@ void add_evaluate_command(CLI::App& app) {
                       "PREDICTIONS is a run folder or model: run it over this part of the split "
                       "(train, validation, test) of its data set");
   command->add_option("--data", options->data, "with --split: the data set's folder");
+  command->add_flag("--baseline", options->baseline,
+                    "with --split: also score the best threshold on any one channel, which a "
+                    "network has to beat");
   command->add_option("--memory", options->memory, "with --split: memory budget, e.g. 8G");
   command->add_option("--out", options->out, "also write the JSON to this file");
   add_common_options(*command, options->common);
@@ -213,6 +263,7 @@ void add_evaluate_command(CLI::App& app) {
       "  wholemount evaluate predictions Task04_Hippocampus/labelsTr --partial\n"
       "  wholemount evaluate predictions labels --labels 1+2+3,2+3,3 --out summary.json\n"
       "  wholemount evaluate runs/hippocampus --data Task04_Hippocampus --split validation\n"
+      "  wholemount evaluate runs/phantoms --split validation --baseline\n"
       "  wholemount evaluate scan_prediction.nii.gz scan_label.nii.gz --json\n"
       "Exit 3 when files are missing, damaged, or lie on different grids.");
   command->callback([options] { run_evaluate(*options); });

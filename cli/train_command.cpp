@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/job_options.h"
+#include "wholemount/base/error.h"
 #include "wholemount/base/memory.h"
+#include "wholemount/report/report.h"
 #include "wholemount/train/job_from_data.h"
 #include "wholemount/train/loop.h"
 
@@ -16,10 +18,33 @@ struct TrainOptions {
   ConfigOptions config;
   std::string out = "runs/last";
   bool resume = false;
+  bool no_report = false;
   int64_t max_steps = 0;
 };
 
-void print_summary(const TrainSummary& summary, const std::string& folder) {
+/// Writes the run's report.html; what goes wrong there does not undo the training. Returns the
+/// page's path, or nothing.
+std::string report_of(const TrainOptions& options, const TrainSummary& summary, int threads) {
+  if (options.no_report) return {};
+  ReportSpec spec;
+  spec.run_folder = options.out;
+  spec.threads = threads;
+  // A stopped run ends at once, as whoever stopped it expects.
+  spec.predict = summary.status == "finished" || summary.status == "target-reached";
+  try {
+    const ReportResult result = write_report(spec);
+    for (const std::string& note : result.notes) {
+      std::fprintf(stderr, "left out of the report: %s\n", note.c_str());
+    }
+    return result.page;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "no report: %s\n", error.what());
+    return {};
+  }
+}
+
+void print_summary(const TrainSummary& summary, const std::string& folder,
+                   const std::string& report) {
   const auto percent = [](double measured, double predicted) {
     return 100.0 * (measured / predicted - 1.0);
   };
@@ -45,6 +70,7 @@ void print_summary(const TrainSummary& summary, const std::string& folder) {
     }
   }
   std::printf("  weights %s\n  run folder %s\n", summary.weights_digest.c_str(), folder.c_str());
+  if (!report.empty()) std::printf("  report %s\n", report.c_str());
 }
 
 void run_train(const TrainOptions& options) {
@@ -59,10 +85,13 @@ void run_train(const TrainOptions& options) {
   spec.memory = options.config.memory;
   const DataJob job = job_from_data(config);
   const TrainSummary summary = train(job, spec);
+  const std::string report = report_of(options, summary, spec.threads);
   if (options.common.json) {
-    std::printf("%s\n", summary_json(summary).dump(2).c_str());
+    nlohmann::ordered_json json = summary_json(summary);
+    if (!report.empty()) json["report"] = report;
+    std::printf("%s\n", json.dump(2).c_str());
   } else {
-    print_summary(summary, options.out);
+    print_summary(summary, options.out, report);
   }
 }
 
@@ -75,6 +104,8 @@ void add_train_command(CLI::App& app) {
   add_common_options(*command, options->common);
   command->add_option("--out", options->out, "run folder (default runs/last)");
   command->add_flag("--resume", options->resume, "go on from the run folder's last checkpoint");
+  command->add_flag("--no-report", options->no_report,
+                    "do not write report.html at the end (`wholemount report RUN` can later)");
   command
       ->add_option("--max-steps", options->max_steps,
                    "stop after this many updates, without a final evaluation")

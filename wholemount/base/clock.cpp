@@ -9,4 +9,8 @@ double monotonic_seconds() {
   return std::chrono::duration<double>(since_origin).count();
 }
 
+double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 }  // namespace wholemount

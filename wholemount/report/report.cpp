@@ -89,6 +89,10 @@ class ReportBuilder {
 
   std::string validation_sections() {
     const std::string heading = "Sample cases";
+    if (!spec_.predict) {
+      return left_out(heading, "Predictions are",
+                      "the run has not ended; `wholemount report` adds them");
+    }
     if (!data_) return left_out(heading, "Predictions are", no_data_);
     if (data_->split.validation.empty()) {
       return left_out(heading, "Predictions are", "the split has no validation cases");

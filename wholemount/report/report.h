@@ -12,6 +12,8 @@ namespace wholemount {
 struct ReportSpec {
   std::string run_folder;
   int64_t num_samples = 3;
+  /// Predict the validation cases, for their scores and pictures: about the time of an evaluation.
+  bool predict = true;
   int threads = 1;
   std::function<void(size_t done, size_t all)> progress;  ///< of the validation cases; may be empty
 };

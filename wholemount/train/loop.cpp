@@ -18,6 +18,7 @@
 #include "wholemount/train/plan_json.h"
 #include "wholemount/train/progress.h"
 #include "wholemount/train/run_folder.h"
+#include "wholemount/train/run_log.h"
 
 namespace wholemount {
 
@@ -133,7 +134,6 @@ class Training {
                         "the data set has changed since this run began (cases, sizes or split); "
                         "restore it, or start another run with --out");
       }
-      folder_->cut_log(state_.step);
     } else {
       store_->initialise(static_cast<uint64_t>(config_.train.seed), pool_);
       state_.config_digest = config_digest(config_);
@@ -141,8 +141,8 @@ class Training {
       state_.net_spec = net_spec_;
       folder_->write(RunFolderNames::config, to_toml(config_));
       folder_->write(RunFolderNames::plan, plan_json(job_, plan_).dump(2) + "\n");
-      folder_->cut_log(0);
     }
+    log_ = std::make_unique<RunLog>(*folder_, state_.step);
   }
 
   /// The cases of an epoch, in order. Without train.steps_per_epoch an epoch is one pass over the
@@ -248,7 +248,7 @@ class Training {
     line["rate"] = input.rate;
     line["gradient_norm"] = result.gradient_norm;
     line["seconds"] = seconds;
-    folder_->append_log(line.dump());
+    log_->append(line);
     show_progress({});
   }
 
@@ -284,7 +284,7 @@ class Training {
     line["loss"] = json_or_null(result.mean_loss());
     line["metrics"] = json_of(metrics_);
     line["seconds"] = monotonic_seconds() - begin;
-    folder_->append_log(line.dump());
+    log_->append(line);
   }
 
   [[nodiscard]] bool target_reached() {
@@ -363,6 +363,7 @@ class Training {
   JobPrograms programs_;
   JobPlan plan_;
   std::unique_ptr<RunFolder> folder_;
+  std::unique_ptr<RunLog> log_;
   std::unique_ptr<ParameterStore> store_;
   std::unique_ptr<Session> session_;
   PageBuffer staging_;

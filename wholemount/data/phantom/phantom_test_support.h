@@ -11,7 +11,7 @@
 
 #include "wholemount/base/parallel/thread_pool.h"
 #include "wholemount/data/phantom/brain_phantom.h"
-#include "wholemount/data/phantom/threshold_baseline.h"
+#include "wholemount/metrics/threshold_baseline.h"
 
 namespace wholemount::testing {
 

@@ -1,4 +1,4 @@
-#include "wholemount/data/phantom/threshold_baseline.h"
+#include "wholemount/metrics/threshold_baseline.h"
 
 #include <algorithm>
 #include <cstddef>
