@@ -1,10 +1,13 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "wholemount/base/cpu.h"
 #include "wholemount/base/error.h"
+#include "wholemount/base/nearest_name.h"
 
 namespace wholemount::cli {
 
@@ -34,6 +37,23 @@ int thread_count(const CommonOptions& options) {
 
 }  // namespace wholemount::cli
 
+namespace {
+
+/// CLI11 would only say that a subcommand is required.
+void refuse_unknown_command(const CLI::App& app, int argc, char** argv) {
+  const std::string word = argc > 1 ? argv[1] : "";
+  if (word.empty() || word.front() == '-') return;
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_name() == word) return;
+    known.push_back(command->get_name());
+  }
+  throw wholemount::ConfigError("unknown command \"" + word + "\"" +
+                                wholemount::suggestion(word, known));
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using wholemount::ExitCode;
   CLI::App app{
@@ -58,6 +78,8 @@ int main(int argc, char** argv) {
     cli::add_calibrate_command(app);
     cli::add_bench_command(app);
     cli::add_report_command(app);
+    cli::add_config_command(app);
+    refuse_unknown_command(app, argc, argv);
     app.parse(argc, argv);
     return static_cast<int>(ExitCode::done);
   } catch (const CLI::ParseError& error) {

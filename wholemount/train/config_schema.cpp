@@ -73,14 +73,14 @@ Rules data_rules() {
       not_counted(text("data.root", WM_MEMBER(data.root),
                        "Folder of the data set, relative to the current folder")),
       text("data.layout", WM_MEMBER(data.layout),
-           "\"auto\" detects MSD, nnU-Net raw, BraTS folders, BBBC021 or class-per-folder"),
+           "\"auto\" detects it; else \"msd\", \"nnunet\", \"brats\" or \"csv\""),
       texts("data.channels", WM_MEMBER(data.channels), "Channels to read by name; []: all"),
       texts("data.target", WM_MEMBER(data.target),
             "\"labels\": all classes; or one or several named regions, one output each"),
       shape_rule(),
       text("data.normalise", WM_MEMBER(data.normalise),
            "Intensity normalisation of a case, done before padding: \"zscore\", "
-           "\"zscore-nonzero\", \"percentile\", \"none\""),
+           "\"zscore-nonzero\", \"percentile\", \"minmax\", \"none\""),
       integer("data.split.seed", WM_MEMBER(data.split.seed), {0, INT64_MAX},
               "Seed of the permutation that divides the cases"),
       number("data.split.train", WM_MEMBER(data.split.train), {0.0, 1.0},
@@ -90,7 +90,8 @@ Rules data_rules() {
       number("data.split.test", WM_MEMBER(data.split.test), {0.0, 1.0},
              "Fraction kept for the final test"),
       texts("data.augment", WM_MEMBER(data.augment),
-            "Augmentations of training cases: \"flip\", \"rot90\"; []: none"),
+            "Random changes of training cases: \"flip\", \"rot90\", \"affine\", \"elastic\", "
+            "\"intensity-scale\", \"intensity-shift\", \"noise\"; []: none"),
   };
 }
 

@@ -1,5 +1,7 @@
 #include "wholemount/train/loop.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -285,6 +287,16 @@ class Training {
     line["metrics"] = json_of(metrics_);
     line["seconds"] = monotonic_seconds() - begin;
     log_->append(line);
+    tell_evaluation(result.mean_loss(), monotonic_seconds() - begin);
+  }
+
+  void tell_evaluation(double loss, double seconds) {
+    std::string text = fmt::format("epoch {}: validation loss {:.4f}", state_.epoch, loss);
+    if (const auto& dice = metrics_["Dice"]; dice.has_value()) {
+      text += fmt::format(", Dice {:.4f} (best {:.4f} after epoch {})", *dice,
+                          state_.best_metric.value_or(*dice), state_.best_epoch);
+    }
+    progress_.message(text + fmt::format(", {}", duration_text(seconds)));
   }
 
   [[nodiscard]] bool target_reached() {

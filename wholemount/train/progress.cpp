@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <utility>
@@ -53,6 +54,14 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+std::string progress_bar(double fraction) {
+  constexpr size_t kCells = 20;
+  const double clamped = std::clamp(fraction, 0.0, 1.0);
+  const auto full = static_cast<size_t>(clamped * kCells);
+  return fmt::format("[{}{}] {:3.0f} %  ", std::string(full, '#'), std::string(kCells - full, '.'),
+                     std::floor(100 * clamped));
+}
+
 std::string progress_line(const ProgressState& state) {
   std::string line;
   const auto add = [&](const std::string& part) { line += (line.empty() ? "" : "  ") + part; };
@@ -87,6 +96,8 @@ Progress::~Progress() { finish(); }
 
 void Progress::update(const ProgressState& state) {
   line_ = without_control_characters(progress_line(state));
+  fraction_ =
+      state.steps > 0 ? static_cast<double>(state.step) / static_cast<double>(state.steps) : 0;
   held_back_ = true;
   const double interval = terminal_ ? kTerminalInterval : kPlainInterval;
   if (!shown_at_ || now_() - *shown_at_ >= interval) {
@@ -103,7 +114,9 @@ void Progress::show() {
   }
   // One column stays free: a full line would wrap and could not be redrawn.
   const auto room = static_cast<size_t>(columns_ > 1 ? columns_ - 1 : 1);
-  write_("\r" + line_.substr(0, room) + "\x1b[K");
+  std::string text = progress_bar(fraction_) + line_;
+  if (text.size() > room) text = line_.substr(0, room);
+  write_("\r" + text + "\x1b[K");
   line_open_ = true;
 }
 

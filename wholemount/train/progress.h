@@ -23,7 +23,8 @@ struct ProgressState {
   size_t bytes_planned = 0;  ///< predicted peak; 0: not known
 };
 
-/// Shows progress on stderr: on a terminal one line that is redrawn at most ten times a second;
+/// Shows progress on stderr: on a terminal one line, with a bar where there is room, that is
+/// redrawn at most ten times a second;
 /// elsewhere (files, batch systems) a plain line at most every ten seconds, without control
 /// characters. Not thread-safe.
 class Progress {
@@ -58,6 +59,7 @@ class Progress {
   bool terminal_;
   int columns_;
   std::string line_;        ///< text of the last state
+  double fraction_ = 0;     ///< of the run's updates that are done
   bool held_back_ = false;  ///< line_ has not been shown
   bool line_open_ = false;  ///< the cursor stands on a progress line
   std::optional<double> shown_at_;
@@ -65,6 +67,9 @@ class Progress {
 
 /// "epoch 3/25  step 120/650  loss 0.1234  Dice 0.812  1:02:33 left  7.91 GiB of 8.00 GiB".
 [[nodiscard]] std::string progress_line(const ProgressState& state);
+
+/// "[######..............]  30 %  "
+[[nodiscard]] std::string progress_bar(double fraction);
 
 /// "42 s", "3:07", "1:02:33".
 [[nodiscard]] std::string duration_text(double seconds);

@@ -79,6 +79,16 @@ TEST(Progress, on_a_terminal_one_line_is_redrawn_and_never_wraps) {
   EXPECT_EQ(text, "\n");
 }
 
+TEST(Progress, a_wide_terminal_gets_a_bar) {
+  std::string text;
+  Progress progress([&](std::string_view piece) { text += piece; }, true, 140, [] { return 0.0; });
+  progress.update(state(195));
+  EXPECT_TRUE(text.starts_with("\r[######..............]  30 %  epoch 3/25  step 195/650"));
+  EXPECT_EQ(progress_bar(0.0), "[....................]   0 %  ");
+  EXPECT_EQ(progress_bar(0.999), "[###################.]  99 %  ");
+  EXPECT_EQ(progress_bar(1.0), "[####################] 100 %  ");
+}
+
 TEST(Progress, nothing_shown_leaves_nothing_behind) {
   std::string text;
   {
