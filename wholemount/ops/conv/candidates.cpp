@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "wholemount/ops/conv/dense_kernels.h"
 #include "wholemount/ops/conv/direct_weight_gradient_kernel.h"
 #include "wholemount/ops/conv/reference_kernels.h"
 #include "wholemount/ops/conv/winograd_correlation_kernel.h"
@@ -64,6 +65,11 @@ std::shared_ptr<const Kernel> make_winograd(const Problem& problem, const Target
   return std::make_shared<Kind>(problem, *tile, target.isa, std::move(reason));
 }
 
+template <class Problem>
+std::string dense_candidate_refusal(const Problem& problem, const Target& target) {
+  return target.reference ? "reference kernels were asked for" : dense_refusal(problem);
+}
+
 std::string element_refusal(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f64
              ? std::string()
@@ -75,7 +81,11 @@ std::string element_refusal(DType dtype) {
 std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
                                                  const Target& target) {
   using C = Candidate<CorrelationProblem>;
-  static constexpr std::array<C, 3> kCandidates{
+  static constexpr std::array<C, 4> kCandidates{
+      C{"dense", dense_candidate_refusal<CorrelationProblem>,
+        [](const CorrelationProblem& p, const Target& target, std::string reason) {
+          return make_dense_correlation(p, target.isa, std::move(reason));
+        }},
       C{"winograd", winograd_refusal<WinogradCorrelationKernel, CorrelationProblem>,
         make_winograd<WinogradCorrelationKernel, CorrelationProblem>},
       C{"direct", direct_refusal<CorrelationKernel, CorrelationProblem>,
@@ -91,7 +101,11 @@ std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& probl
 std::shared_ptr<const Kernel> choose_weight_gradient(const WeightGradientProblem& problem,
                                                      const Target& target) {
   using C = Candidate<WeightGradientProblem>;
-  static constexpr std::array<C, 3> kCandidates{
+  static constexpr std::array<C, 4> kCandidates{
+      C{"dense", dense_candidate_refusal<WeightGradientProblem>,
+        [](const WeightGradientProblem& p, const Target& target, std::string reason) {
+          return make_dense_weight_gradient(p, target.isa, std::move(reason));
+        }},
       C{"winograd", winograd_refusal<WinogradWeightGradientKernel, WeightGradientProblem>,
         make_winograd<WinogradWeightGradientKernel, WeightGradientProblem>},
       C{"direct", direct_refusal<DirectWeightGradientKernel, WeightGradientProblem>,

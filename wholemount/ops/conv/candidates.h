@@ -7,8 +7,8 @@
 
 namespace wholemount {
 
-/// The first implementation that takes the problem, best first: Winograd, direct, then the
-/// reference loops.
+/// The first implementation that takes the problem, best first: dense (linear layers),
+/// Winograd, direct, then the reference loops.
 /// The kernel's reason() names the refusals before it. Depends on shapes and target only.
 [[nodiscard]] std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
                                                                const Target& target);

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "wholemount/base/cpu.h"
+#include "wholemount/graph/kernel.h"
+#include "wholemount/ops/conv/channel_blocks.h"
+
+namespace wholemount {
+
+/// Activations written out in the order of the columns of a weight matrix, [channel][d][h][w], with
+/// their LoadTransforms applied; channels are counted over the whole list of tensors.
+class FlatValues {
+ public:
+  explicit FlatValues(std::span<const TensorDesc> tensors);
+
+  /// Floats of one sample: channels times voxels.
+  [[nodiscard]] int64_t count() const { return channels_ * voxels_; }
+  [[nodiscard]] int64_t samples() const { return samples_; }
+  [[nodiscard]] const std::vector<ChannelBlock>& blocks() const { return blocks_; }
+  [[nodiscard]] int64_t voxels() const { return voxels_; }
+
+  /// Pieces that can be written independently: one per sample and block.
+  [[nodiscard]] int64_t num_pieces() const {
+    return samples_ * static_cast<int64_t>(blocks_.size());
+  }
+  /// Writes piece `piece` to its place in `flat` ([sample][count()] floats). `inputs` are the views
+  /// of the tensors, `row` is scratch of row_floats().
+  void write(int64_t piece, std::span<const InputView> inputs, Isa isa, float* flat,
+             float* row) const;
+  [[nodiscard]] int64_t row_floats() const { return extent_.w * 16; }
+
+ private:
+  std::vector<ChannelBlock> blocks_;
+  Extent3 extent_;
+  int64_t samples_ = 0;
+  int64_t channels_ = 0;
+  int64_t voxels_ = 0;
+};
+
+}  // namespace wholemount
