@@ -4,6 +4,8 @@
 
 #include "wholemount/ops/conv/dense_kernels.h"
 #include "wholemount/ops/conv/direct_weight_gradient_kernel.h"
+#include "wholemount/ops/conv/gemm_correlation_kernel.h"
+#include "wholemount/ops/conv/gemm_weight_gradient_kernel.h"
 #include "wholemount/ops/conv/reference_kernels.h"
 #include "wholemount/ops/conv/winograd_correlation_kernel.h"
 #include "wholemount/ops/conv/winograd_weight_gradient_kernel.h"
@@ -81,13 +83,15 @@ std::string element_refusal(DType dtype) {
 std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
                                                  const Target& target) {
   using C = Candidate<CorrelationProblem>;
-  static constexpr std::array<C, 4> kCandidates{
+  static constexpr std::array<C, 5> kCandidates{
       C{"dense", dense_candidate_refusal<CorrelationProblem>,
-        [](const CorrelationProblem& p, const Target& target, std::string reason) {
-          return make_dense_correlation(p, target.isa, std::move(reason));
+        [](const CorrelationProblem& p, const Target& t, std::string reason) {
+          return make_dense_correlation(p, t.isa, std::move(reason));
         }},
       C{"winograd", winograd_refusal<WinogradCorrelationKernel, CorrelationProblem>,
         make_winograd<WinogradCorrelationKernel, CorrelationProblem>},
+      C{"gemm", direct_refusal<GemmCorrelationKernel, CorrelationProblem>,
+        make_direct<GemmCorrelationKernel, CorrelationProblem>},
       C{"direct", direct_refusal<CorrelationKernel, CorrelationProblem>,
         make_direct<CorrelationKernel, CorrelationProblem>},
       C{"reference",
@@ -101,13 +105,15 @@ std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& probl
 std::shared_ptr<const Kernel> choose_weight_gradient(const WeightGradientProblem& problem,
                                                      const Target& target) {
   using C = Candidate<WeightGradientProblem>;
-  static constexpr std::array<C, 4> kCandidates{
+  static constexpr std::array<C, 5> kCandidates{
       C{"dense", dense_candidate_refusal<WeightGradientProblem>,
-        [](const WeightGradientProblem& p, const Target& target, std::string reason) {
-          return make_dense_weight_gradient(p, target.isa, std::move(reason));
+        [](const WeightGradientProblem& p, const Target& t, std::string reason) {
+          return make_dense_weight_gradient(p, t.isa, std::move(reason));
         }},
       C{"winograd", winograd_refusal<WinogradWeightGradientKernel, WeightGradientProblem>,
         make_winograd<WinogradWeightGradientKernel, WeightGradientProblem>},
+      C{"gemm", direct_refusal<GemmWeightGradientKernel, WeightGradientProblem>,
+        make_direct<GemmWeightGradientKernel, WeightGradientProblem>},
       C{"direct", direct_refusal<DirectWeightGradientKernel, WeightGradientProblem>,
         make_direct<DirectWeightGradientKernel, WeightGradientProblem>},
       C{"reference",

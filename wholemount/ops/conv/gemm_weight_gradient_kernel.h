@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+
+#include "wholemount/ops/conv/patch_geometry.h"
+#include "wholemount/ops/conv/weight_gradient_kernel.h"
+
+namespace wholemount {
+
+/// The weight gradient of convolutions whose kernel equals their stride (1x1x1, 2x2x2 of stride 2)
+/// as a matrix product over voxels: a task packs short chunks of both operands and sums them in
+/// register tiles of kernel positions x fine lanes x coarse channels. Thread scratch: one chunk of
+/// a panel's blocks.
+class GemmWeightGradientKernel : public WeightGradientKernel {
+ public:
+  GemmWeightGradientKernel(WeightGradientProblem problem, Isa isa, std::string reason);
+
+  /// Why this kernel cannot do the problem; empty when it can.
+  [[nodiscard]] static std::string refusal(const WeightGradientProblem& problem);
+
+  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
+
+  /// Voxels summed in registers before the sums go to memory: three kernel positions and two coarse
+  /// blocks of them fit a first-level cache.
+  static constexpr int64_t kChunkVoxels = 112;
+
+ private:
+  struct Scratch;
+
+  void sum_part(const Task& task, const KernelArgs& args) const override;
+  void sum_chunk(const Task& task, int64_t n, const CoarseRows& rows, int64_t first, int64_t last,
+                 const Scratch& scratch, const KernelArgs& args) const;
+
+  int64_t chunk_voxels_ = 1;
+  size_t thread_bytes_ = 0;
+};
+
+}  // namespace wholemount
