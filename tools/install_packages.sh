@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing of the named groups of tools/packages.txt ("build", "check").
+# Installs what is missing of the named groups of tools/packages.txt ("build", "check", "bench").
 # Does nothing, quickly and offline, when everything is there.
 set -euo pipefail
 list=$(dirname "${BASH_SOURCE[0]}")/packages.txt

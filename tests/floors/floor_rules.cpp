@@ -22,7 +22,8 @@ const std::set<std::string, std::less<>> kNeverNameOperators = {"graph", "plan",
 // Operator folders others may build on: the makers of pointwise nodes, with which a backward pass
 // is written, and the correlation that a transposed convolution is the gradient of.
 const std::set<std::string, std::less<>> kSharedOperators = {"activation", "elementwise"};
-const std::set<std::pair<std::string, std::string>> kOperatorPairs = {{"conv_transpose", "conv"}};
+const std::set<std::pair<std::string, std::string>> kOperatorPairs = {{"conv_transpose", "conv"},
+                                                                      {"linear", "conv"}};
 
 struct Confinement {
   std::vector<std::string_view> marks;  ///< an include or a use, as it stands in the line

@@ -6,6 +6,7 @@
 #include "wholemount/ops/conv/direct_weight_gradient_kernel.h"
 #include "wholemount/ops/conv/gemm_correlation_kernel.h"
 #include "wholemount/ops/conv/gemm_weight_gradient_kernel.h"
+#include "wholemount/ops/conv/head_kernels.h"
 #include "wholemount/ops/conv/reference_kernels.h"
 #include "wholemount/ops/conv/winograd_correlation_kernel.h"
 #include "wholemount/ops/conv/winograd_weight_gradient_kernel.h"
@@ -72,6 +73,11 @@ std::string dense_candidate_refusal(const Problem& problem, const Target& target
   return target.reference ? "reference kernels were asked for" : dense_refusal(problem);
 }
 
+template <class Problem>
+std::string head_candidate_refusal(const Problem& problem, const Target& target) {
+  return target.reference ? "reference kernels were asked for" : head_refusal(problem);
+}
+
 std::string element_refusal(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f64
              ? std::string()
@@ -83,13 +89,17 @@ std::string element_refusal(DType dtype) {
 std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
                                                  const Target& target) {
   using C = Candidate<CorrelationProblem>;
-  static constexpr std::array<C, 5> kCandidates{
+  static constexpr std::array<C, 6> kCandidates{
       C{"dense", dense_candidate_refusal<CorrelationProblem>,
         [](const CorrelationProblem& p, const Target& t, std::string reason) {
           return make_dense_correlation(p, t.isa, std::move(reason));
         }},
       C{"winograd", winograd_refusal<WinogradCorrelationKernel, CorrelationProblem>,
         make_winograd<WinogradCorrelationKernel, CorrelationProblem>},
+      C{"head", head_candidate_refusal<CorrelationProblem>,
+        [](const CorrelationProblem& p, const Target& t, std::string reason) {
+          return make_head_correlation(p, t.isa, std::move(reason));
+        }},
       C{"gemm", direct_refusal<GemmCorrelationKernel, CorrelationProblem>,
         make_direct<GemmCorrelationKernel, CorrelationProblem>},
       C{"direct", direct_refusal<CorrelationKernel, CorrelationProblem>,
@@ -105,13 +115,17 @@ std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& probl
 std::shared_ptr<const Kernel> choose_weight_gradient(const WeightGradientProblem& problem,
                                                      const Target& target) {
   using C = Candidate<WeightGradientProblem>;
-  static constexpr std::array<C, 5> kCandidates{
+  static constexpr std::array<C, 6> kCandidates{
       C{"dense", dense_candidate_refusal<WeightGradientProblem>,
         [](const WeightGradientProblem& p, const Target& t, std::string reason) {
           return make_dense_weight_gradient(p, t.isa, std::move(reason));
         }},
       C{"winograd", winograd_refusal<WinogradWeightGradientKernel, WeightGradientProblem>,
         make_winograd<WinogradWeightGradientKernel, WeightGradientProblem>},
+      C{"head", head_candidate_refusal<WeightGradientProblem>,
+        [](const WeightGradientProblem& p, const Target& t, std::string reason) {
+          return make_head_weight_gradient(p, t.isa, std::move(reason));
+        }},
       C{"gemm", direct_refusal<GemmWeightGradientKernel, WeightGradientProblem>,
         make_direct<GemmWeightGradientKernel, WeightGradientProblem>},
       C{"direct", direct_refusal<DirectWeightGradientKernel, WeightGradientProblem>,

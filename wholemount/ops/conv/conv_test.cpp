@@ -125,6 +125,78 @@ TEST(Conv, keeps_the_operator_contract_for_concatenated_inputs) {
   check_all_passes({"image beside features", 1, {16, 1, 3}, 17, {2, 4, 5}, k3});
 }
 
+/// The kernels of a case in the order forward, data gradient, weight gradient.
+std::vector<std::string> kernel_names(const ConvCase& c) {
+  const auto name = [](const Op& op, const std::vector<TensorDesc>& inputs) {
+    return op.prepare({inputs, op.infer(inputs), Target{}})->name();
+  };
+  std::vector<TensorDesc> forward{weights_of(c), TensorDesc::plain(1, 1, {1, 1, c.c_out})};
+  std::vector<TensorDesc> backward{output_of(c)};
+  for (const TensorDesc& x : inputs_of(c)) {
+    forward.push_back(x);
+    backward.push_back(x);
+  }
+  return {name(*make_conv_op(ConvKind::conv, c.geometry), forward),
+          name(*make_conv_data_gradient_op(ConvKind::conv, c.geometry, c.c_in, c.extent),
+               {output_of(c), weights_of(c)}),
+          name(*make_conv_weight_gradient_op(ConvKind::conv, c.geometry, true), backward)};
+}
+
+void check_all_passes_by(const ConvCase& c, const std::string& kind) {
+  for (const std::string& name : kernel_names(c)) {
+    EXPECT_NE(name.find("_" + kind + "_"), std::string::npos) << c.description << ": " << name;
+  }
+  check_all_passes(c);
+}
+
+TEST(Conv, heads_keep_the_operator_contract) {
+  const ConvGeometry one{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
+  check_all_passes_by({"one logit", 1, {16}, 1, {3, 5, 7}, one}, "head");
+  check_all_passes_by({"three logits, n = 2, through a transform",
+                       2,
+                       {37},
+                       3,
+                       {2, 3, 19},
+                       one,
+                       true,
+                       {InputFill::through(0.1F)}},
+                      "head");
+  check_all_passes_by({"four logits of two inputs", 1, {20, 16}, 4, {1, 9, 5}, one, false}, "head");
+  check_all_passes_by({"two logits of one row", 1, {5}, 2, {1, 1, 33}, one}, "head");
+  // The other way round, forward and data gradient change places.
+  const ConvCase image{"image to features", 1,   {3},  20,
+                       {2, 3, 9},           one, true, {InputFill::through(0.1F)}};
+  EXPECT_NE(kernel_names(image)[0].find("_head_"), std::string::npos);
+  EXPECT_NE(kernel_names(image)[1].find("_head_"), std::string::npos);
+  check_all_passes(image);
+}
+
+TEST(Conv, kernels_as_large_as_their_stride_keep_the_operator_contract) {
+  const ConvGeometry one{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
+  const ConvGeometry half{{2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}};
+  check_all_passes_by({"mixing channels of two inputs",
+                       2,
+                       {17, 20},
+                       40,
+                       {3, 4, 9},
+                       one,
+                       true,
+                       {InputFill::through(0.0F), InputFill{}}},
+                      "gemm");
+  check_all_passes_by({"one voxel wide", 1, {16}, 48, {5, 7, 1}, one}, "gemm");
+  check_all_passes_by({"halving", 1, {18}, 21, {4, 6, 10}, half, true, {InputFill::through(0.1F)}},
+                      "gemm");
+  check_all_passes_by({"long rows", 1, {16}, 33, {2, 4, 130}, half}, "gemm");
+  check_all_passes_by({"halving planes only",
+                       1,
+                       {5},
+                       16,
+                       {1, 6, 9},
+                       {{1, 2, 1}, {1, 2, 1}, {0, 0, 0}, {1, 1, 1}},
+                       false},
+                      "gemm");
+}
+
 TEST(Conv, keeps_the_operator_contract_for_every_geometry) {
   check_all_passes({"k1 p0", 1, {20}, 33, {2, 3, 5}, {{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}});
   check_all_passes(

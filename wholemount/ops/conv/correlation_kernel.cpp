@@ -16,6 +16,9 @@ constexpr int64_t kWantedTasks = 64;
 /// Multiply-add vectors a copied source vector should feed, so that copying stays cheap beside
 /// them.
 constexpr int64_t kMinReuse = 200;
+/// Larger results leave the caches before they are read again: written past them they need not be
+/// brought in first.
+constexpr int64_t kStreamBytes = int64_t{16} << 20;
 /// A slab of fewer planes would load its halo too often.
 constexpr int64_t kMinSlab = 8;
 
@@ -350,6 +353,8 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
     destination.channel_pitch = view.block_pitch;
     destination.channels = block.lanes;
     destination.plain = block.plain;
+    destination.stream = !block.plain && static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
+                         reinterpret_cast<uintptr_t>(destination.origin) % 64 == 0;
   }
   if (!wanted) return;
 

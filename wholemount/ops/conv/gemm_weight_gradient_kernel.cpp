@@ -10,10 +10,12 @@ namespace wholemount {
 namespace {
 
 constexpr int64_t kWantedTasks = 64;
-/// Blocks of a panel: every panel packs its operands anew, and its sums should stay in L2.
-constexpr int64_t kMaxPanelBlocks = 8;
-/// Smaller parts would sum too little before they are joined.
-constexpr int64_t kMinRows = 4;
+/// Blocks of a panel: every panel packs its operands anew, which is cheap when each packed vector
+/// meets some 64 multiply-adds, and the panel's sums should stay in L2.
+constexpr int64_t kCoarsePanelBlocks = 4;
+constexpr int64_t kMinReuse = 128;
+/// Smaller parts would sum too little before their sums are cleared, written and joined.
+constexpr int64_t kMinPartVoxels = 896;
 
 }  // namespace
 
@@ -44,12 +46,14 @@ struct GemmWeightGradientKernel::Scratch {
 GemmWeightGradientKernel::GemmWeightGradientKernel(WeightGradientProblem problem, Isa isa,
                                                    std::string reason)
     : WeightGradientKernel(std::move(problem), isa, std::move(reason)) {
-  const auto panel = [](size_t blocks) {
-    return divide_up(static_cast<int64_t>(blocks),
-                     divide_up(static_cast<int64_t>(blocks), kMaxPanelBlocks));
+  const auto panel = [](size_t blocks, int64_t most) {
+    return divide_up(static_cast<int64_t>(blocks), divide_up(static_cast<int64_t>(blocks), most));
   };
-  cut(panel(coarse_blocks_.size()), panel(fine_blocks_.size()), kWantedTasks, {1, 1, 1},
-      {1, kMinRows, 1});
+  const CorrelationGeometry& g = problem_.geometry;
+  const int64_t rows = divide_up(kMinPartVoxels, g.w.count);
+  cut(panel(coarse_blocks_.size(), kCoarsePanelBlocks),
+      panel(fine_blocks_.size(), divide_up(kMinReuse, 16 * num_taps_)), kWantedTasks, {1, 1, 1},
+      {divide_up(rows, g.h.count), rows, 1});
   const int64_t part = checked_multiply(checked_multiply(planes_per_part_, rows_per_part_),
                                         problem_.geometry.w.count);
   chunk_voxels_ = std::min(kChunkVoxels, part);

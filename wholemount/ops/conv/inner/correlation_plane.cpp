@@ -133,6 +133,12 @@ void correlate_tile_any_pitch(const CorrelationPlane& plane, const CorrelationCh
 void store_voxels(const CorrelationDestination& destination, int64_t row, int64_t column,
                   int64_t count, const float* sums) {
   float* out = destination.origin + row * destination.row_pitch + column * destination.voxel_step;
+  if (destination.stream) {
+    for (int64_t i = 0; i < count; ++i) {
+      F16::load(sums + i * 16).stream(out + i * destination.voxel_step);
+    }
+    return;
+  }
   for (int64_t i = 0; i < count; ++i) {
     if (destination.plain) {
       for (int32_t c = 0; c < destination.channels; ++c) {
@@ -196,10 +202,16 @@ void correlate_plane(const CorrelationPlane& plane) {
 #if defined(__AVX512F__)
   if (plane.num_destinations == 2) {
     correlate<kTileVoxels2, 2>(plane);
-    return;
+  } else {
+    correlate<kTileVoxels1, 1>(plane);
   }
-#endif
+#else
   correlate<kTileVoxels1, 1>(plane);
+#endif
+#if defined(__AVX2__)
+  // Other threads see streamed stores in order only behind a fence.
+  if (plane.destinations[0].stream || plane.destinations[1].stream) _mm_sfence();
+#endif
 }
 
 int32_t correlation_max_destinations() { return kMaxDestinations; }

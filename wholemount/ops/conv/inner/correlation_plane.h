@@ -24,6 +24,7 @@ struct CorrelationDestination {
   int64_t channel_pitch;  ///< plain tensors: floats from a channel to the next
   int32_t channels;       ///< plain tensors: channels to store
   bool plain;
+  bool stream;  ///< write past the caches; blocked tensors, origin 64-byte aligned
 };
 
 /// rows x columns outputs of one plane for one or two destination blocks:

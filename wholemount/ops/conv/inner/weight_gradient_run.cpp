@@ -104,6 +104,47 @@ void sum_neighbours(const WeightGradientRun& run, int32_t first_tap, int32_t lan
   }
 }
 
+/// Plain fine tensors whose taps come as kRows rows of kRow neighbours: all taps of a channel at
+/// once, so that a coarse voxel is loaded once for all of them and nine pointers suffice.
+template <int kRows, int kRow>
+void sum_plain_rows(const WeightGradientRun& run) {
+  for (int32_t lane = 0; lane < run.lanes; ++lane) {
+    const float* fine[kRows];
+#pragma GCC unroll 9
+    for (int row = 0; row < kRows; ++row) {
+      fine[row] = run.fine + run.tap_offsets[row * kRow] * 4 + lane;
+    }
+    F16 sum[kRows * kRow];
+#pragma GCC unroll 27
+    for (int tap = 0; tap < kRows * kRow; ++tap) sum[tap] = F16::zero();
+    const float* coarse = run.coarse[0];
+    for (int64_t i = 0; i < run.length; ++i) {
+      const F16 y = load_operand(coarse + i * 16);
+#pragma GCC unroll 9
+      for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 5
+        for (int tap = 0; tap < kRow; ++tap) {
+          multiply_add(sum[row * kRow + tap], y, broadcast(fine[row] + i * 4 + tap * 4));
+        }
+      }
+    }
+#pragma GCC unroll 27
+    for (int tap = 0; tap < kRows * kRow; ++tap) {
+      float* out = run.sums[0] + (tap * 4 + lane) * 16;
+      (F16::load(out) + sum[tap]).store(out);
+    }
+  }
+}
+
+/// Whether the taps are `rows` rows of `count` neighbours.
+bool are_rows(const WeightGradientRun& run, int32_t rows, int32_t count) {
+  if (run.num_taps != rows * count) return false;
+  for (int32_t tap = 0; tap < run.num_taps; ++tap) {
+    if (run.tap_offsets[tap] != run.tap_offsets[tap / count * count] + tap % count) return false;
+  }
+  return true;
+}
+
 bool neighbours(const WeightGradientRun& run, int32_t tap) {
   return run.tap_offsets[tap + 1] == run.tap_offsets[tap] + 1 &&
          run.tap_offsets[tap + 2] == run.tap_offsets[tap] + 2;
@@ -153,7 +194,11 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
   }
 #if defined(__AVX512F__)
   if (run.pitch == 4) {
-    if (run.lanes == 1) {
+    if (are_rows(run, 9, 3)) {
+      sum_plain_rows<9, 3>(run);
+    } else if (are_rows(run, 5, 5)) {
+      sum_plain_rows<5, 5>(run);
+    } else if (run.lanes == 1) {
       sum_plain<9, 1>(run);
     } else if (run.lanes == 2) {
       sum_plain<9, 2>(run);

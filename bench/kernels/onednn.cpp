@@ -1,0 +1,122 @@
+#include <omp.h>
+
+#include <dnnl.hpp>
+#include <unordered_map>
+
+#include "bench/kernels/rival.h"
+#include "wholemount/base/error.h"
+
+namespace wholemount::bench {
+
+namespace {
+
+using dnnl::memory;
+
+memory::dims to_dims(int64_t a, int64_t b, const Extent3& e) { return {a, b, e.d, e.h, e.w}; }
+memory::dims to_dims(const Extent3& e) { return {e.d, e.h, e.w}; }
+
+memory::desc any(const memory::dims& dims) {
+  return {dims, memory::data_type::f32, memory::format_tag::any};
+}
+
+class OneDnn final : public Contestant {
+ public:
+  OneDnn(const LayerCase& layer, Pass pass, int threads)
+      : threads_(threads), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
+    omp_set_num_threads(threads);
+    layer.kind == ConvKind::conv ? make<Convolution>(layer, pass) : make<Transposed>(layer, pass);
+  }
+  [[nodiscard]] std::string name() const override { return name_; }
+  void run() override {
+    omp_set_num_threads(threads_);
+    primitive_.execute(stream_, arguments_);
+    stream_.wait();
+  }
+
+ private:
+  struct Convolution {
+    using Forward = dnnl::convolution_forward;
+    using Data = dnnl::convolution_backward_data;
+    using Weights = dnnl::convolution_backward_weights;
+    static constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+    static constexpr bool kAdjoint = false;
+  };
+  struct Transposed {
+    using Forward = dnnl::deconvolution_forward;
+    using Data = dnnl::deconvolution_backward_data;
+    using Weights = dnnl::deconvolution_backward_weights;
+    static constexpr auto kAlgorithm = dnnl::algorithm::deconvolution_direct;
+    static constexpr bool kAdjoint = true;
+  };
+
+  void bind(int argument, const memory::desc& desc) {
+    memory one(desc, engine_);
+    auto* values = static_cast<float*>(one.get_data_handle());
+    const size_t count = desc.get_size() / sizeof(float);
+    for (size_t i = 0; i < count; ++i) {
+      values[i] = static_cast<float>(static_cast<int>(i * 7919 % 2003) - 1001) * 1e-3F;
+    }
+    arguments_.insert({argument, one});
+  }
+
+  template <class Kind>
+  void make(const LayerCase& layer, Pass pass) {
+    const memory::desc source = any(to_dims(layer.n, layer.input_channels(), layer.extent));
+    const memory::desc result = any(to_dims(layer.n, layer.c_out, layer.output_extent()));
+    const memory::desc weights =
+        any(to_dims(layer.c_out, layer.input_channels(), layer.geometry.kernel));
+    const memory::desc bias({layer.c_out}, memory::data_type::f32, memory::format_tag::x);
+    const memory::dims strides = to_dims(layer.geometry.stride);
+    const memory::dims padding = to_dims(layer.geometry.padding);
+    const typename Kind::Forward::desc forward_desc(dnnl::prop_kind::forward_training,
+                                                    Kind::kAlgorithm, source, weights, bias, result,
+                                                    strides, padding, padding);
+    const typename Kind::Forward::primitive_desc forward(forward_desc, engine_);
+    if (pass == Pass::forward) {
+      primitive_ = typename Kind::Forward(forward);
+      name_ = forward.impl_info_str();
+      bind(DNNL_ARG_SRC, forward.src_desc());
+      bind(DNNL_ARG_WEIGHTS, forward.weights_desc());
+      bind(DNNL_ARG_BIAS, forward.bias_desc());
+      bind(DNNL_ARG_DST, forward.dst_desc());
+    } else if (pass == Pass::data) {
+      const typename Kind::Data::desc desc(Kind::kAlgorithm, source, weights, result, strides,
+                                           padding, padding);
+      const typename Kind::Data::primitive_desc data(desc, engine_, forward);
+      primitive_ = typename Kind::Data(data);
+      name_ = data.impl_info_str();
+      bind(DNNL_ARG_DIFF_DST, data.diff_dst_desc());
+      bind(DNNL_ARG_WEIGHTS, data.weights_desc());
+      bind(DNNL_ARG_DIFF_SRC, data.diff_src_desc());
+    } else {
+      const typename Kind::Weights::desc desc(Kind::kAlgorithm, source, weights, bias, result,
+                                              strides, padding, padding);
+      const typename Kind::Weights::primitive_desc gradient(desc, engine_, forward);
+      primitive_ = typename Kind::Weights(gradient);
+      name_ = gradient.impl_info_str();
+      bind(DNNL_ARG_SRC, gradient.src_desc());
+      bind(DNNL_ARG_DIFF_DST, gradient.diff_dst_desc());
+      bind(DNNL_ARG_DIFF_WEIGHTS, gradient.diff_weights_desc());
+      bind(DNNL_ARG_DIFF_BIAS, gradient.diff_bias_desc());
+    }
+  }
+
+  int threads_;
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  dnnl::primitive primitive_;
+  std::unordered_map<int, memory> arguments_;
+  std::string name_;
+};
+
+}  // namespace
+
+std::unique_ptr<Contestant> make_onednn(const LayerCase& layer, Pass pass, int threads) {
+  try {
+    return std::make_unique<OneDnn>(layer, pass, threads);
+  } catch (const dnnl::error& error) {
+    throw InternalError("oneDNN refuses \"" + layer.text + "\": " + error.what());
+  }
+}
+
+}  // namespace wholemount::bench

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "bench/kernels/case_string.h"
+
+namespace wholemount::bench {
+
+enum class Pass : uint8_t { forward, data, weights };
+inline constexpr std::array<const char*, 3> kPassNames{"forward", "data gradient",
+                                                       "weight gradient"};
+
+/// One pass of a layer, ready to run on its own memory.
+class Contestant {
+ public:
+  virtual ~Contestant() = default;
+  /// What runs, e.g. "conv_forward_winograd_f444_avx512" or "jit:avx512_core".
+  [[nodiscard]] virtual std::string name() const = 0;
+  virtual void run() = 0;
+};
+
+/// Debian's oneDNN (2.6.3) on layouts of its own choice for every tensor; nothing is reordered
+/// inside run(). Throws InternalError when it refuses the layer.
+[[nodiscard]] std::unique_ptr<Contestant> make_onednn(const LayerCase& layer, Pass pass,
+                                                      int threads);
+
+}  // namespace wholemount::bench
