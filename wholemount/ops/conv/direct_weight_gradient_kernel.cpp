@@ -148,6 +148,12 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
             run.coarse[i] = scratch.coarse[index - task.first_coarse] + first * 16;
             run.sums[i] = partial(args, task.part, index, fine);
           }
+          const ChannelBlock& ahead = coarse_blocks_[coarse];
+          const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
+          run.next_coarse =
+              jd + 1 < band.end.d && !ahead.plain
+                  ? view.at<float>(n, ahead.block, jd + 1, band.begin.h, band.begin.w) + first * 16
+                  : nullptr;
           add_run(run);
         }
       }

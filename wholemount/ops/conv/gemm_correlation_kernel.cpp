@@ -18,6 +18,8 @@ constexpr int64_t kWantedWithParts = 16;
 constexpr int64_t kMinColumns = 8;
 /// Voxels of a chunk, at most: more would only lengthen the way back to the first-level cache.
 constexpr int64_t kMaxChunkVoxels = 448;
+/// Rows of at least this many voxels are multiplied where they lie, without packing them first.
+constexpr int64_t kMinRowVoxels = 20;
 /// Weights up to this size stay in the first-level cache while all columns of a tile pass by.
 constexpr int64_t kSmallWeightBytes = 20 << 10;
 /// Larger results leave the caches before they are read again: written past them they need not be
@@ -50,7 +52,8 @@ struct GemmCorrelationKernel::Scratch {
   Scratch(const GemmCorrelationKernel& kernel, std::byte* base) : cursor(base) {
     const auto tensors = static_cast<int64_t>(kernel.problem_.destinations.size());
     bias = cursor.take<float>(static_cast<int64_t>(kernel.columns_.size()) * 16);
-    offsets = cursor.take<int64_t>(tensors * kernel.chunk_voxels_);
+    streams = cursor.take<const float*>(static_cast<int64_t>(kernel.streams_.size()));
+    offsets = cursor.take<int64_t>(tensors * kernel.offset_voxels_);
     // A tile at the end of the last stream reads behind it.
     source = cursor.take<float>(checked_add(
         checked_multiply(static_cast<int64_t>(kernel.streams_.size()), kernel.stream_pitch_),
@@ -58,6 +61,7 @@ struct GemmCorrelationKernel::Scratch {
   }
   ScratchCursor cursor;
   float* bias;
+  const float** streams;
   int64_t* offsets;
   float* source;
 };
@@ -120,6 +124,8 @@ void GemmCorrelationKernel::choose_tasks() {
       std::clamp(kChunkBytes / voxel_bytes / tile, int64_t{1}, kMaxChunkVoxels / tile) * tile;
   chunk_voxels_ = std::min(chunk_voxels_, round_up(volume(coarse_), tile));
   stream_pitch_ = chunk_voxels_ * 16 + kPitchPad;
+  rows_in_place_ = !problem_.adjoint && problem_.conv.stride.w == 2 && coarse_.w >= kMinRowVoxels;
+  offset_voxels_ = rows_in_place_ ? std::max(chunk_voxels_, coarse_.w) : chunk_voxels_;
   tasks_ = CoarseTasks(coarse_, divide_up(kWantedTasks, n), chunk_voxels_);
   const auto num_groups = std::max<int64_t>(static_cast<int64_t>(groups_.size()), 1);
   const int64_t parts = divide_up(kWantedWithParts, n * tasks_.count());
@@ -174,9 +180,17 @@ void GemmCorrelationKernel::run(int phase, int64_t task, const KernelArgs& args)
   const Task one = task_at(task);
   const Scratch scratch(*this, args.thread_scratch);
   fill_bias(scratch, args);
-  const int64_t voxels = one.rows.voxels();
-  for (int64_t first = 0; first < voxels; first += chunk_voxels_) {
-    multiply_chunk(one, first, std::min(first + chunk_voxels_, voxels), scratch, args);
+  if (rows_in_place_ && std::all_of(args.inputs.begin() + problem_.first_source, args.inputs.end(),
+                                    [](const InputView& x) { return x.transform.identity(); })) {
+    const Box3& box = one.rows.box;
+    for (int64_t d = box.begin.d; d < box.end.d; ++d) {
+      for (int64_t h = box.begin.h; h < box.end.h; ++h) multiply_row(one, d, h, scratch, args);
+    }
+  } else {
+    const int64_t voxels = one.rows.voxels();
+    for (int64_t first = 0; first < voxels; first += chunk_voxels_) {
+      multiply_chunk(one, first, std::min(first + chunk_voxels_, voxels), scratch, args);
+    }
   }
   WM_PICK_ISA(isa_, gemm_fence)();
 }
@@ -225,49 +239,84 @@ void GemmCorrelationKernel::multiply_chunk(const Task& task, int64_t first, int6
   for (size_t s = 0; s < streams_.size(); ++s) {
     const ChannelBlock& block = source_blocks_[streams_[s].block];
     const InputView& input = args.inputs[static_cast<size_t>(problem_.first_source + block.tensor)];
+    float* packed = scratch.source + static_cast<int64_t>(s) * stream_pitch_;
     pack_patch_voxels({&input, block, task.n, unit_or(stride, !problem_.adjoint), streams_[s].tap},
-                      task.rows, first, last, isa_,
-                      scratch.source + static_cast<int64_t>(s) * stream_pitch_);
+                      task.rows, first, last, isa_, packed);
+    scratch.streams[s] = packed;
   }
-  for (size_t t = 0; t < problem_.destinations.size(); ++t) {
-    const TensorView& view = args.outputs[t].view;
-    if (problem_.destinations[t].n == 0 || view.origin == nullptr) continue;
-    patch_offsets(view, unit_or(stride, problem_.adjoint), task.rows, first, last,
-                  scratch.offsets + static_cast<int64_t>(t) * chunk_voxels_);
-  }
+  find_outputs(task.rows, first, last, scratch, args);
   // Small weights: all columns of a tile while its voxels are near. Large ones: all voxels.
   const int64_t tile = WM_PICK_ISA(isa_, gemm_tile_voxels)();
   const bool small = static_cast<int64_t>(shared_bytes_) <= kSmallWeightBytes;
   const int64_t run_voxels = small ? tile : last - first;
+  GemmRun run{};
+  run.streams = scratch.streams;
+  run.pitch = 16;
+  for (run.first = 0; run.first < last - first; run.first += run_voxels) {
+    run.last = std::min(run.first + run_voxels, last - first);
+    multiply_groups(task, run, scratch, args);
+  }
+}
+
+void GemmCorrelationKernel::multiply_row(const Task& task, int64_t d, int64_t h,
+                                         const Scratch& scratch, const KernelArgs& args) const {
+  const Extent3& stride = problem_.conv.stride;
+  GemmRun run{};
+  for (size_t s = 0; s < streams_.size(); ++s) {
+    const ChannelBlock& block = source_blocks_[streams_[s].block];
+    const Extent3& tap = streams_[s].tap;
+    const TensorView& view =
+        args.inputs[static_cast<size_t>(problem_.first_source + block.tensor)].view;
+    scratch.streams[s] =
+        view.at<float>(task.n, block.block, d * stride.d + tap.d, h * stride.h + tap.h, tap.w);
+    run.prefetch = h + 1 < task.rows.box.end.h ? stride.h * view.row_pitch : 0;
+  }
+  const CoarseRows row{{{d, h, 0}, {d + 1, h + 1, coarse_.w}}};
+  find_outputs(row, 0, coarse_.w, scratch, args);
+  run.streams = scratch.streams;
+  run.pitch = 32;
+  run.last = coarse_.w;
+  multiply_groups(task, run, scratch, args);
+}
+
+void GemmCorrelationKernel::find_outputs(const CoarseRows& rows, int64_t first, int64_t last,
+                                         const Scratch& scratch, const KernelArgs& args) const {
+  for (size_t t = 0; t < problem_.destinations.size(); ++t) {
+    const TensorView& view = args.outputs[t].view;
+    if (problem_.destinations[t].n == 0 || view.origin == nullptr) continue;
+    patch_offsets(view, unit_or(problem_.conv.stride, problem_.adjoint), rows, first, last,
+                  scratch.offsets + static_cast<int64_t>(t) * offset_voxels_);
+  }
+}
+
+void GemmCorrelationKernel::multiply_groups(const Task& task, GemmRun& run, const Scratch& scratch,
+                                            const KernelArgs& args) const {
   const auto multiply = WM_PICK_ISA(isa_, gemm_run);
-  for (int64_t at = first; at < last; at += run_voxels) {
-    for (size_t index = task.first_group; index < task.last_group; ++index) {
-      const Group& group = groups_[index];
-      GemmRun run{};
-      run.source = scratch.source + (at - first) * 16;
-      run.stream_pitch = stream_pitch_;
-      run.num_streams = static_cast<int32_t>(streams_.size());
-      run.lanes = stream_lanes_.data();
-      run.weights = reinterpret_cast<const float*>(args.shared_scratch) + group.weights_offset;
-      run.num_columns = group.num_columns;
-      run.bias = scratch.bias + group.first_column * 16;
-      run.num_voxels = std::min(run_voxels, last - at);
-      run.stream = true;
-      bool wanted = false;
-      for (int32_t i = 0; i < group.num_columns; ++i) {
-        const Slice& column = columns_[group.first_column + static_cast<size_t>(i)];
-        const ChannelBlock& block = destination_blocks_[column.block];
-        const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
-        if (view.origin == nullptr) continue;
-        wanted = true;
-        run.out[i] = view.at<float>(task.n, block.block, column.tap.d, column.tap.h, column.tap.w);
-        // Tensors of one node share their pitches.
-        run.offsets = scratch.offsets + block.tensor * chunk_voxels_ + at - first;
-        run.stream = run.stream && static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
-                     reinterpret_cast<uintptr_t>(run.out[i]) % 64 == 0;
-      }
-      if (wanted) multiply(run);
+  run.num_streams = static_cast<int32_t>(streams_.size());
+  run.lanes = stream_lanes_.data();
+  for (size_t index = task.first_group; index < task.last_group; ++index) {
+    const Group& group = groups_[index];
+    run.weights = reinterpret_cast<const float*>(args.shared_scratch) + group.weights_offset;
+    run.num_columns = group.num_columns;
+    run.bias = scratch.bias + group.first_column * 16;
+    run.stream = true;
+    bool wanted = false;
+    for (int32_t i = 0; i < group.num_columns; ++i) {
+      const Slice& column = columns_[group.first_column + static_cast<size_t>(i)];
+      const ChannelBlock& block = destination_blocks_[column.block];
+      const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
+      run.out[i] = nullptr;
+      if (view.origin == nullptr) continue;
+      wanted = true;
+      run.out[i] = view.at<float>(task.n, block.block, column.tap.d, column.tap.h, column.tap.w);
+      // Tensors of one node share their pitches.
+      run.offsets = scratch.offsets + block.tensor * offset_voxels_;
+      run.stream = run.stream && static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
+                   reinterpret_cast<uintptr_t>(run.out[i]) % 64 == 0;
     }
+    if (wanted) multiply(run);
+    // What comes next is asked for once.
+    run.prefetch = 0;
   }
 }
 

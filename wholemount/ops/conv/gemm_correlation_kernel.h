@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "wholemount/ops/conv/correlation_kernel.h"
+#include "wholemount/ops/conv/inner/gemm_tile.h"
 #include "wholemount/ops/conv/patch_geometry.h"
 
 namespace wholemount {
@@ -62,8 +63,16 @@ class GemmCorrelationKernel : public Kernel {
   [[nodiscard]] Task task_at(int64_t task) const;
   void pack_weights(size_t group, const KernelArgs& args) const;
   void fill_bias(const Scratch& scratch, const KernelArgs& args) const;
+  /// The flat voxels [first, last) of a task, packed first.
   void multiply_chunk(const Task& task, int64_t first, int64_t last, const Scratch& scratch,
                       const KernelArgs& args) const;
+  /// One row, read where it lies.
+  void multiply_row(const Task& task, int64_t d, int64_t h, const Scratch& scratch,
+                    const KernelArgs& args) const;
+  void find_outputs(const CoarseRows& rows, int64_t first, int64_t last, const Scratch& scratch,
+                    const KernelArgs& args) const;
+  void multiply_groups(const Task& task, GemmRun& run, const Scratch& scratch,
+                       const KernelArgs& args) const;
 
   CorrelationProblem problem_;
   Isa isa_;
@@ -77,6 +86,8 @@ class GemmCorrelationKernel : public Kernel {
   int64_t rows_of_weights_ = 0;  ///< sum of stream_lanes_
   Extent3 coarse_;
   int64_t chunk_voxels_ = 1;
+  int64_t offset_voxels_ = 1;   ///< of the table of output places
+  bool rows_in_place_ = false;  ///< unless a source carries a LoadTransform
   int64_t stream_pitch_ = 16;
   CoarseTasks tasks_;
   int64_t group_parts_ = 1;

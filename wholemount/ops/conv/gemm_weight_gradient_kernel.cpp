@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "wholemount/ops/conv/inner/weight_gradient_run.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
 
 namespace wholemount {
@@ -14,6 +13,8 @@ constexpr int64_t kWantedTasks = 64;
 /// meets some 64 multiply-adds, and the panel's sums should stay in L2.
 constexpr int64_t kCoarsePanelBlocks = 4;
 constexpr int64_t kMinReuse = 128;
+/// Rows of at least this many voxels are summed where they lie, without packing them first.
+constexpr int64_t kMinRowVoxels = 12;
 /// Smaller parts would sum too little before their sums are cleared, written and joined.
 constexpr int64_t kMinPartVoxels = 896;
 
@@ -35,12 +36,12 @@ struct GemmWeightGradientKernel::Scratch {
     const int64_t block = kernel.chunk_voxels_ * 16;
     tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
     coarse = cursor.take<float>(kernel.coarse_per_panel_ * block);
-    fine = cursor.take<float>(checked_multiply(kernel.fine_per_panel_ * kernel.num_taps_, block));
+    fine = cursor.take<float>(checked_multiply(kernel.num_taps_, block));
   }
   ScratchCursor cursor;
   int64_t* tap_offsets;
   float* coarse;  ///< [block][voxel][16]
-  float* fine;    ///< [block][tap][voxel][16]
+  float* fine;    ///< [tap][voxel][16]
 };
 
 GemmWeightGradientKernel::GemmWeightGradientKernel(WeightGradientProblem problem, Isa isa,
@@ -54,9 +55,10 @@ GemmWeightGradientKernel::GemmWeightGradientKernel(WeightGradientProblem problem
   cut(panel(coarse_blocks_.size(), kCoarsePanelBlocks),
       panel(fine_blocks_.size(), divide_up(kMinReuse, 16 * num_taps_)), kWantedTasks, {1, 1, 1},
       {divide_up(rows, g.h.count), rows, 1});
-  const int64_t part = checked_multiply(checked_multiply(planes_per_part_, rows_per_part_),
-                                        problem_.geometry.w.count);
+  const int64_t part =
+      checked_multiply(checked_multiply(planes_per_part_, rows_per_part_), g.w.count);
   chunk_voxels_ = std::min(kChunkVoxels, part);
+  rows_in_place_ = problem_.conv.stride.w == 2 && g.w.count >= kMinRowVoxels;
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
 
@@ -68,50 +70,57 @@ void GemmWeightGradientKernel::sum_part(const Task& task, const KernelArgs& args
   clear_weights(task, args);
   clear_bias(task, args);
   const Scratch scratch(*this, args.thread_scratch);
-  for (int64_t tap = 0; tap < num_taps_; ++tap) scratch.tap_offsets[tap] = tap * chunk_voxels_;
+  const auto fine_inputs =
+      args.inputs.subspan(static_cast<size_t>(problem_.first_fine), problem_.fine.size());
+  const bool in_place =
+      rows_in_place_ && std::all_of(fine_inputs.begin(), fine_inputs.end(),
+                                    [](const InputView& x) { return x.transform.identity(); });
   for (int64_t n = 0; n < problem_.coarse.n; ++n) {
     for (int64_t d = task.box.begin.d; d < task.box.end.d; ++d) {
       const CoarseRows rows{{{d, task.box.begin.h, 0}, {d + 1, task.box.end.h, task.box.end.w}}};
-      const int64_t voxels = rows.voxels();
-      const int64_t chunk = divide_up(voxels, divide_up(voxels, chunk_voxels_));
-      for (int64_t first = 0; first < voxels; first += chunk) {
-        sum_chunk(task, n, rows, first, std::min(first + chunk, voxels), scratch, args);
+      // Rows where they lie are cut at their ends, packed voxels anywhere.
+      const int64_t unit = in_place ? problem_.geometry.w.count : rows.voxels();
+      const int64_t chunk = divide_up(unit, divide_up(unit, chunk_voxels_));
+      for (int64_t begin = 0; begin < rows.voxels(); begin += unit) {
+        for (int64_t first = begin; first < begin + unit; first += chunk) {
+          sum_chunk(task, n, {rows, first, std::min(first + chunk, begin + unit), in_place},
+                    scratch, args);
+        }
+        // While the row, or what was packed, is still near.
+        Box3 box = rows.box;
+        if (in_place) {
+          box.begin.h += begin / unit;
+          box.end.h = box.begin.h + 1;
+        }
+        sum_bias(task, n, box, d, args);
       }
-      sum_bias(task, n, rows.box, d, args);
     }
   }
 }
 
-void GemmWeightGradientKernel::sum_chunk(const Task& task, int64_t n, const CoarseRows& rows,
-                                         int64_t first, int64_t last, const Scratch& scratch,
-                                         const KernelArgs& args) const {
+void GemmWeightGradientKernel::sum_chunk(const Task& task, int64_t n, const Chunk& chunk,
+                                         const Scratch& scratch, const KernelArgs& args) const {
   const int64_t block_floats = chunk_voxels_ * 16;
   const InputView& coarse_input = args.inputs[static_cast<size_t>(problem_.coarse_input)];
   for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
     pack_patch_voxels(
-        {&coarse_input, coarse_blocks_[index], n, {1, 1, 1}, {0, 0, 0}}, rows, first, last, isa_,
+        {&coarse_input, coarse_blocks_[index], n, {1, 1, 1}, {0, 0, 0}}, chunk.rows, chunk.first,
+        chunk.last, isa_,
         scratch.coarse + static_cast<int64_t>(index - task.first_coarse) * block_floats);
   }
   const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
   const auto pair = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
-  const Extent3& k = problem_.conv.kernel;
   for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
-    const ChannelBlock& block = fine_blocks_[fine];
-    const InputView& input = args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)];
-    float* packed =
-        scratch.fine + static_cast<int64_t>(fine - task.first_fine) * num_taps_ * block_floats;
-    for (int64_t tap = 0; tap < num_taps_; ++tap) {
-      const Extent3 offset{tap / (k.h * k.w), tap / k.w % k.h, tap % k.w};
-      pack_patch_voxels({&input, block, n, problem_.conv.stride, offset}, rows, first, last, isa_,
-                        packed + tap * block_floats);
-    }
     WeightGradientRun run{};
-    run.pitch = 16;
-    run.fine = packed;
-    run.lanes = block.lanes;
+    run.lanes = fine_blocks_[fine].lanes;
     run.tap_offsets = scratch.tap_offsets;
     run.num_taps = static_cast<int32_t>(num_taps_);
-    run.length = last - first;
+    run.length = chunk.last - chunk.first;
+    if (chunk.in_place) {
+      point_to_row(fine_blocks_[fine], n, chunk, scratch, args, run);
+    } else {
+      pack_fine(fine_blocks_[fine], n, chunk, scratch, args, run);
+    }
     for (size_t coarse = task.first_coarse; coarse < task.last_coarse; coarse += pair) {
       run.num_coarse = static_cast<int32_t>(std::min(pair, task.last_coarse - coarse));
       for (int32_t i = 0; i < run.num_coarse; ++i) {
@@ -121,8 +130,43 @@ void GemmWeightGradientKernel::sum_chunk(const Task& task, int64_t n, const Coar
         run.sums[i] = partial(args, task.part, index, fine);
       }
       add_run(run);
+      // What comes next is asked for once.
+      run.prefetch = 0;
     }
   }
+}
+
+void GemmWeightGradientKernel::pack_fine(const ChannelBlock& block, int64_t n, const Chunk& chunk,
+                                         const Scratch& scratch, const KernelArgs& args,
+                                         WeightGradientRun& run) const {
+  const InputView& input = args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)];
+  const Extent3& k = problem_.conv.kernel;
+  for (int64_t tap = 0; tap < num_taps_; ++tap) {
+    const Extent3 offset{tap / (k.h * k.w), tap / k.w % k.h, tap % k.w};
+    pack_patch_voxels({&input, block, n, problem_.conv.stride, offset}, chunk.rows, chunk.first,
+                      chunk.last, isa_, scratch.fine + tap * chunk_voxels_ * 16);
+    scratch.tap_offsets[tap] = tap * chunk_voxels_;
+  }
+  run.pitch = 16;
+  run.fine = scratch.fine;
+}
+
+void GemmWeightGradientKernel::point_to_row(const ChannelBlock& block, int64_t n,
+                                            const Chunk& chunk, const Scratch& scratch,
+                                            const KernelArgs& args, WeightGradientRun& run) const {
+  const TensorView& view =
+      args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)].view;
+  const Extent3& k = problem_.conv.kernel;
+  for (int64_t tap = 0; tap < num_taps_; ++tap) {
+    scratch.tap_offsets[tap] =
+        (tap / (k.h * k.w) * view.plane_pitch + tap / k.w % k.h * view.row_pitch) / 16 + tap % k.w;
+  }
+  const Box3& box = chunk.rows.box;
+  const int64_t width = problem_.geometry.w.count;
+  const int64_t h = box.begin.h + chunk.first / width;
+  run.pitch = 32;
+  run.fine = view.at<float>(n, block.block, box.begin.d * k.d, h * k.h, chunk.first % width * k.w);
+  run.prefetch = h + 1 < box.end.h ? k.h * view.row_pitch : 0;
 }
 
 }  // namespace wholemount

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "wholemount/ops/conv/inner/weight_gradient_run.h"
 #include "wholemount/ops/conv/patch_geometry.h"
 #include "wholemount/ops/conv/weight_gradient_kernel.h"
 
@@ -29,10 +30,22 @@ class GemmWeightGradientKernel : public WeightGradientKernel {
   struct Scratch;
 
   void sum_part(const Task& task, const KernelArgs& args) const override;
-  void sum_chunk(const Task& task, int64_t n, const CoarseRows& rows, int64_t first, int64_t last,
-                 const Scratch& scratch, const KernelArgs& args) const;
+  /// The flat voxels [first, last) of some rows, summed in one go.
+  struct Chunk {
+    CoarseRows rows;
+    int64_t first = 0;
+    int64_t last = 0;
+    bool in_place = false;  ///< within one row, which is read where it lies
+  };
+  void sum_chunk(const Task& task, int64_t n, const Chunk& chunk, const Scratch& scratch,
+                 const KernelArgs& args) const;
+  void pack_fine(const ChannelBlock& block, int64_t n, const Chunk& chunk, const Scratch& scratch,
+                 const KernelArgs& args, WeightGradientRun& run) const;
+  void point_to_row(const ChannelBlock& block, int64_t n, const Chunk& chunk,
+                    const Scratch& scratch, const KernelArgs& args, WeightGradientRun& run) const;
 
   int64_t chunk_voxels_ = 1;
+  bool rows_in_place_ = false;  ///< unless a fine operand carries a LoadTransform
   size_t thread_bytes_ = 0;
 };
 

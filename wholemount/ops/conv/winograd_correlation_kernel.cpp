@@ -42,7 +42,7 @@ std::string WinogradCorrelationKernel::refusal(const CorrelationProblem& problem
 
 WinogradWork WinogradCorrelationKernel::work(const CorrelationProblem& problem) {
   const CorrelationGeometry& g = problem.geometry;
-  return {problem.sources.front().n, {g.d.count, g.h.count, g.w.count}, problem.conv.kernel.d == 1,
+  return {problem.sources.front().n, {g.d.count, g.h.count, g.w.count}, problem.conv.kernel,
           problem.source_channels(), problem.destination_channels(),    false};
 }
 
@@ -292,7 +292,8 @@ void WinogradCorrelationKernel::transform_source(const Task& task, int64_t first
       row.row_pitch = input.view.row_pitch;
       existing(d, shape_.points.d, g.d.source_extent, row.d_begin, row.d_end);
       existing(h, shape_.points.h, g.h.source_extent, row.h_begin, row.h_end);
-      existing(w, run.count * shape_.outputs.w + 2, g.w.source_extent, row.w_begin, row.w_end);
+      existing(w, run.count * shape_.outputs.w + shape_.points.w - shape_.outputs.w,
+               g.w.source_extent, row.w_begin, row.w_end);
       row.num_tiles = run.count;
       row.transformed = transform.active;
       row.scale = transform.scale;

@@ -8,7 +8,7 @@
 
 namespace wholemount {
 
-/// Winograd convolution: with m^3 outputs a tile and (m + 2)^3 points a tile,
+/// Winograd convolution: with m^3 outputs a tile and (m + 2)^3 points a tile (k5: (m + 4)^2),
 ///   y = A^T ((G g) * (B^T x)) on each axis, summed over source channels between the transforms.
 /// Phase 0 transforms the weights into shared scratch; a task of phase 1 takes a run of tiles of
 /// one sample and some destination blocks, and block of tiles by block of tiles transforms the

@@ -28,6 +28,10 @@ constexpr double kTilesPerRead = 28.0;
 constexpr double kCachedWeightBytes = 1 << 20;
 constexpr double kCachedBlockBytes = 2 << 20;
 
+constexpr Extent3 kDeepKernel{3, 3, 3};
+constexpr Extent3 kFlatKernel{1, 3, 3};
+constexpr Extent3 kWideKernel{1, 5, 5};
+
 double blocks(int64_t channels) { return static_cast<double>(divide_up(channels, 16)); }
 
 }  // namespace
@@ -44,29 +48,37 @@ WinogradShape winograd_shape(WinogradTile tile) {
       return {tile, {1, 4, 4}, {1, 6, 6}};
     case WinogradTile::f122:
       return {tile, {1, 2, 2}, {1, 4, 4}};
+    case WinogradTile::f144k5:
+      return {tile, {1, 4, 4}, {1, 8, 8}};
+    case WinogradTile::f122k5:
+      return {tile, {1, 2, 2}, {1, 6, 6}};
   }
   throw InternalError("unknown Winograd tile");
 }
 
 const char* winograd_name(WinogradTile tile) {
-  constexpr std::array<const char*, 5> kNames{"f444", "f244", "f222", "f144", "f122"};
+  constexpr std::array<const char*, 7> kNames{"f444", "f244",   "f222",  "f144",
+                                              "f122", "f144k5", "f122k5"};
   return kNames[static_cast<size_t>(tile)];
 }
 
 std::string winograd_geometry_refusal(const ConvGeometry& g) {
-  const bool taps = (g.kernel.d == 3 || g.kernel.d == 1) && g.kernel.h == 3 && g.kernel.w == 3;
-  if (!taps || g.stride != Extent3{1, 1, 1} || g.dilation != Extent3{1, 1, 1}) {
-    return "takes kernels 3x3x3 and 1x3x3 of stride and dilation 1";
+  const Extent3& k = g.kernel;
+  if ((k != kDeepKernel && k != kFlatKernel && k != kWideKernel) || g.stride != Extent3{1, 1, 1} ||
+      g.dilation != Extent3{1, 1, 1}) {
+    return "takes kernels 3x3x3, 1x3x3 and 1x5x5 of stride and dilation 1";
   }
-  if (g.padding.d > 2 || g.padding.h > 2 || g.padding.w > 2) return "takes padding 0 to 2";
+  if (g.padding.d > 2 || g.padding.h >= k.h || g.padding.w >= k.w) {
+    return "takes padding less than the kernel";
+  }
   return {};
 }
 
 double direct_cost(const WinogradWork& work) {
-  const double taps = work.flat_kernel ? 9.0 : 27.0;
+  const auto taps = static_cast<double>(volume(work.kernel));
   // The halo between rows is walked, too; the weight gradient takes whole blocks of both operands.
   const auto outputs = static_cast<double>(work.n * work.outputs.d * work.outputs.h) *
-                       static_cast<double>(work.outputs.w + 2);
+                       static_cast<double>(work.outputs.w + work.kernel.w - 1);
   const double channels = work.weight_gradient ? 16.0 * blocks(work.source_channels)
                                                : static_cast<double>(work.source_channels);
   const double pairs = channels * blocks(work.destination_channels);
@@ -99,34 +111,33 @@ double winograd_cost(const WinogradWork& work, WinogradTile tile) {
 }
 
 std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work, Convolution asked) {
-  const bool flat = work.flat_kernel;
+  // By rising number of outputs: what winograd2, winograd24 and winograd4 name.
+  using Tiles = std::array<WinogradTile, 3>;
+  constexpr Tiles kDeep{WinogradTile::f222, WinogradTile::f244, WinogradTile::f444};
+  constexpr Tiles kFlat{WinogradTile::f122, WinogradTile::f144, WinogradTile::f144};
+  constexpr Tiles kWide{WinogradTile::f122k5, WinogradTile::f144k5, WinogradTile::f144k5};
+  const Tiles& tiles = work.kernel == kDeepKernel   ? kDeep
+                       : work.kernel == kFlatKernel ? kFlat
+                                                    : kWide;
   switch (asked) {
     case Convolution::direct:
       return {};
     case Convolution::winograd2:
-      return flat ? WinogradTile::f122 : WinogradTile::f222;
+      return tiles[0];
     case Convolution::winograd24:
-      return flat ? WinogradTile::f144 : WinogradTile::f244;
+      return tiles[1];
     case Convolution::winograd4:
-      return flat ? WinogradTile::f144 : WinogradTile::f444;
+      return tiles[2];
     case Convolution::best:
       break;
   }
-  constexpr std::array<WinogradTile, 3> kDeep{WinogradTile::f444, WinogradTile::f244,
-                                              WinogradTile::f222};
-  constexpr std::array<WinogradTile, 2> kFlat{WinogradTile::f144, WinogradTile::f122};
   double least = direct_cost(work);
   std::optional<WinogradTile> best;
-  const auto consider = [&](WinogradTile tile) {
-    const double cost = winograd_cost(work, tile);
-    if (cost >= least) return;
+  for (auto tile = tiles.rbegin(); tile != tiles.rend(); ++tile) {
+    const double cost = winograd_cost(work, *tile);
+    if (cost >= least) continue;
     least = cost;
-    best = tile;
-  };
-  if (flat) {
-    for (const WinogradTile tile : kFlat) consider(tile);
-  } else {
-    for (const WinogradTile tile : kDeep) consider(tile);
+    best = *tile;
   }
   return best;
 }

@@ -26,14 +26,14 @@ struct WinogradShape {
 struct WinogradWork {
   int64_t n = 1;
   Extent3 outputs;
-  bool flat_kernel = false;  ///< one tap along d
+  Extent3 kernel{3, 3, 3};
   int64_t source_channels = 1;
   int64_t destination_channels = 1;
   bool weight_gradient = false;
 };
 
-/// Why Winograd does not take the geometry: empty when it does (3x3x3 or 1x3x3, stride and dilation
-/// 1, padding 0 to 2).
+/// Why Winograd does not take the geometry: empty when it does (3x3x3, 1x3x3 or 1x5x5, stride and
+/// dilation 1, padding less than the kernel).
 [[nodiscard]] std::string winograd_geometry_refusal(const ConvGeometry& geometry);
 
 /// The tile to use: by estimated work, waste at the far edges included, or the one the target asks

@@ -36,7 +36,7 @@ std::string WinogradWeightGradientKernel::refusal(const WeightGradientProblem& p
 }
 
 WinogradWork WinogradWeightGradientKernel::work(const WeightGradientProblem& problem) {
-  return {problem.coarse.n,  problem.coarse.extent, problem.conv.kernel.d == 1,
+  return {problem.coarse.n,  problem.coarse.extent, problem.conv.kernel,
           problem.weights.c, problem.weights.n,     true};
 }
 
@@ -116,7 +116,8 @@ void WinogradWeightGradientKernel::transform_fine(const Task& task, int64_t n, c
   WinogradInputRow row{};
   existing(d, shape_.points.d, g.d.source_extent, row.d_begin, row.d_end);
   existing(h, shape_.points.h, g.h.source_extent, row.h_begin, row.h_end);
-  existing(w, run.count * shape_.outputs.w + 2, g.w.source_extent, row.w_begin, row.w_end);
+  existing(w, run.count * shape_.outputs.w + shape_.points.w - shape_.outputs.w, g.w.source_extent,
+           row.w_begin, row.w_end);
   row.num_tiles = run.count;
   row.frequency_pitch = fine_pitch_;
   for (size_t index = task.first_fine; index < task.last_fine; ++index) {

@@ -20,6 +20,10 @@ inline void multiply_add(F16& accumulator, const F16& a, const Broadcast& x) {
 inline void multiply_add_in_order(F16& accumulator, const F16& a, const Broadcast& x) {
   asm volatile("vfmadd231ps %2, %1, %0" : "+v"(accumulator.v) : "v"(a.v), "v"(x));
 }
+/// accumulator += a * *x, in program order, without a register for the broadcast value.
+inline void multiply_add_in_order(F16& accumulator, const F16& a, const float* x) {
+  asm volatile("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(accumulator.v) : "v"(a.v), "m"(*x));
+}
 inline Broadcast broadcast_in_order(const float* x) {
   Broadcast result;
   asm volatile("vbroadcastss %1, %0" : "=v"(result) : "m"(*x));

@@ -10,12 +10,16 @@ namespace {
 /// `num_taps` repeat the last one and are not stored.
 template <int kTaps, int kLanes, int kBlocks, int kPitch>
 void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps, int32_t lane) {
+  constexpr int kOffsetUnit = kPitch == 4 ? 4 : 16;
   const float* fine[kTaps];
 #pragma GCC unroll 9
   for (int tap = 0; tap < kTaps; ++tap) {
     const int used = tap < num_taps ? tap : num_taps - 1;
-    fine[tap] = run.fine + run.tap_offsets[first_tap + used] * kPitch + lane;
+    fine[tap] = run.fine + run.tap_offsets[first_tap + used] * kOffsetUnit + lane;
   }
+  // Each pass over the lanes asks for the next row of one of the taps.
+  const int asked = lane / kLanes < kTaps ? lane / kLanes : 0;
+  const float* ahead = fine[0] + (fine[asked] - fine[0]) + run.prefetch;
   const float* coarse[kBlocks];
 #pragma GCC unroll 2
   for (int block = 0; block < kBlocks; ++block) coarse[block] = run.coarse[block];
@@ -29,6 +33,7 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
     }
   }
   for (int64_t i = 0; i < run.length; ++i) {
+    if (kPitch == 32) __builtin_prefetch(ahead + i * kPitch, 0, 2);
     F16 y[kBlocks];
 #pragma GCC unroll 2
     for (int block = 0; block < kBlocks; ++block) y[block] = load_operand(coarse[block] + i * 16);
@@ -49,7 +54,7 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
       for (int l = 0; l < kLanes; ++l) {
 #pragma GCC unroll 2
         for (int block = 0; block < kBlocks; ++block) {
-          float* out = run.sums[block] + (int64_t{first_tap + tap} * kPitch + lane + l) * 16;
+          float* out = run.sums[block] + (int64_t{first_tap + tap} * kOffsetUnit + lane + l) * 16;
           (F16::load(out) + sum[tap][l][block]).store(out);
         }
       }
@@ -118,13 +123,16 @@ void sum_plain_rows(const WeightGradientRun& run) {
 #pragma GCC unroll 27
     for (int tap = 0; tap < kRows * kRow; ++tap) sum[tap] = F16::zero();
     const float* coarse = run.coarse[0];
+    // Without a next plane the line at hand is asked for once more, which costs nothing.
+    const float* ahead = run.next_coarse != nullptr && lane == 0 ? run.next_coarse : coarse;
     for (int64_t i = 0; i < run.length; ++i) {
+      __builtin_prefetch(ahead + i * 16, 0, 2);
       const F16 y = load_operand(coarse + i * 16);
 #pragma GCC unroll 9
       for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 5
         for (int tap = 0; tap < kRow; ++tap) {
-          multiply_add(sum[row * kRow + tap], y, broadcast(fine[row] + i * 4 + tap * 4));
+          multiply_add_in_order(sum[row * kRow + tap], y, fine[row] + i * 4 + tap * 4);
         }
       }
     }
@@ -152,22 +160,22 @@ bool neighbours(const WeightGradientRun& run, int32_t tap) {
 #endif
 
 /// Blocked fine tensors: three taps at a time, the rest singly or in a pair.
-template <int kLanes3, int kLanes2, int kLanes1, int kBlocks>
+template <int kLanes3, int kLanes2, int kLanes1, int kBlocks, int kPitch>
 void sum_blocked(const WeightGradientRun& run) {
   int32_t tap = 0;
   for (; tap + 3 <= run.num_taps; tap += 3) {
 #if defined(__AVX512F__)
-    if constexpr (kBlocks == 1) {
+    if constexpr (kBlocks == 1 && kPitch == 16) {
       if (neighbours(run, tap)) {
         for (int32_t lane = 0; lane < run.lanes; lane += 8) sum_neighbours<8>(run, tap, lane);
         continue;
       }
     }
 #endif
-    sum_lanes<3, kLanes3, kBlocks, 16>(run, tap, 3);
+    sum_lanes<3, kLanes3, kBlocks, kPitch>(run, tap, 3);
   }
-  if (run.num_taps - tap == 2) sum_lanes<2, kLanes2, kBlocks, 16>(run, tap, 2);
-  if (run.num_taps - tap == 1) sum_lanes<1, kLanes1, kBlocks, 16>(run, tap, 1);
+  if (run.num_taps - tap == 2) sum_lanes<2, kLanes2, kBlocks, kPitch>(run, tap, 2);
+  if (run.num_taps - tap == 1) sum_lanes<1, kLanes1, kBlocks, kPitch>(run, tap, 1);
 }
 
 /// Plain fine tensors (1 to 4 channels): kTaps at a time.
@@ -206,9 +214,9 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
       sum_plain<3, 4>(run);
     }
   } else if (run.num_coarse == 2) {
-    sum_blocked<4, 4, 8, 2>(run);
+    run.pitch == 32 ? sum_blocked<4, 4, 8, 2, 32>(run) : sum_blocked<4, 4, 8, 2, 16>(run);
   } else {
-    sum_blocked<8, 8, 16, 1>(run);
+    run.pitch == 32 ? sum_blocked<8, 8, 16, 1, 32>(run) : sum_blocked<8, 8, 16, 1, 16>(run);
   }
 #elif defined(__AVX2__)
   if (run.pitch == 4) {
@@ -218,13 +226,13 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
       sum_plain<3, 2>(run);
     }
   } else {
-    sum_blocked<2, 2, 4, 1>(run);
+    run.pitch == 32 ? sum_blocked<2, 2, 4, 1, 32>(run) : sum_blocked<2, 2, 4, 1, 16>(run);
   }
 #else
   if (run.pitch == 4) {
     sum_plain<1, 1>(run);
   } else {
-    sum_blocked<1, 1, 1, 1>(run);
+    run.pitch == 32 ? sum_blocked<1, 1, 1, 1, 32>(run) : sum_blocked<1, 1, 1, 1, 16>(run);
   }
 #endif
 }

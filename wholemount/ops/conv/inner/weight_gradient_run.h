@@ -14,12 +14,19 @@ struct WeightGradientRun {
   const float* coarse[2];      ///< first voxel of the run, 16 lanes a voxel
   int32_t num_coarse;          ///< 1 or 2 (2 only where weight_gradient_max_coarse() is 2)
   const float* fine;           ///< voxel to which tap offset 0 of the run's first voxel points
-  int32_t pitch;               ///< floats a fine voxel takes: 16, or 4
+  int32_t pitch;               ///< floats from a fine voxel to the next: 16, 4, or 32
   int32_t lanes;               ///< fine channels in use
-  const int64_t* tap_offsets;  ///< voxels
+  const int64_t* tap_offsets;  ///< voxels (at pitch 32: of sixteen floats)
   int32_t num_taps;
   int64_t length;  ///< voxels
-  float* sums[2];  ///< per coarse block: [tap][pitch][16]; lanes >= `lanes`: any value
+  float*
+      sums[2];  ///< per coarse block: [tap][16, or 4 at pitch 4][16]; lanes >= `lanes`: any value
+  /// Pitch 32 only. The lines this many floats ahead are asked for in passing: those of the next
+  /// row, which would otherwise arrive while everything waits.
+  int64_t prefetch;
+  /// Pitch 4 only: where the coarse voxels of the next plane will be read, asked for in passing;
+  /// nullptr: none.
+  const float* next_coarse;
 };
 WM_DECLARE_PER_ISA(void add_weight_gradient_run(const WeightGradientRun& run);)
 WM_DECLARE_PER_ISA(int32_t weight_gradient_max_coarse();)

@@ -11,11 +11,14 @@ LoadTransform16 load_transform(const float* scale, const float* shift, float slo
           shift != nullptr ? F16::load(shift) : F16::zero(), F16::set1(slope)};
 }
 
-template <int kOutputsD, int kOutputsH, int kOutputsW>
+template <class DepthAxis, class PlaneAxis>
 struct Tile {
-  using D = WinogradAxis<kOutputsD>;
-  using H = WinogradAxis<kOutputsH>;
-  using W = WinogradAxis<kOutputsW>;
+  using D = DepthAxis;
+  using H = PlaneAxis;
+  using W = PlaneAxis;
+  static constexpr int kOutputsD = D::kOutputs;
+  static constexpr int kOutputsH = H::kOutputs;
+  static constexpr int kOutputsW = W::kOutputs;
   static constexpr int kRows = D::kPoints * H::kPoints;
   /// Columns are kept transformed along d and h, for the tiles that share them.
   static constexpr int kRing = 8;
@@ -30,11 +33,11 @@ struct Tile {
     }
     const float* source = row.source + column * 16;
     F16 partial[D::kPoints][H::kPoints];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int j = 0; j < H::kPoints; ++j) {
       F16 x[D::kPoints];
       F16 v[D::kPoints];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
       for (int i = 0; i < D::kPoints; ++i) {
         const bool exists =
             !kEdge || (i >= row.d_begin && i < row.d_end && j >= row.h_begin && j < row.h_end);
@@ -46,14 +49,14 @@ struct Tile {
         }
       }
       D::input(x, v);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
       for (int i = 0; i < D::kPoints; ++i) partial[i][j] = v[i];
     }
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int i = 0; i < D::kPoints; ++i) {
       F16 v[H::kPoints];
       H::input(partial[i], v);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
       for (int j = 0; j < H::kPoints; ++j) v[j].store(out + (i * H::kPoints + j) * kRing * 16);
     }
   }
@@ -93,12 +96,12 @@ struct Tile {
       for (int q = 0; q < kRows; ++q) {
         F16 x[W::kPoints];
         F16 v[W::kPoints];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int k = 0; k < W::kPoints; ++k) {
           x[k] = F16::load(ring + (q * kRing + (first + k) % kRing) * 16);
         }
         W::input(x, v);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int k = 0; k < W::kPoints; ++k) {
           v[k].store(out);
           out += row.frequency_pitch;
@@ -125,11 +128,11 @@ struct Tile {
       F16 rows[D::kPoints][kOutputsH][kOutputsW];
       for (int i = 0; i < D::kPoints; ++i) {
         F16 columns[kOutputsW][H::kPoints];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int j = 0; j < H::kPoints; ++j) {
           F16 m[W::kPoints];
           F16 y[kOutputsW];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
           for (int k = 0; k < W::kPoints; ++k) {
             m[k] = F16::load(in);
             in += row.frequency_pitch;
@@ -154,7 +157,7 @@ struct Tile {
         for (int k = 0; k < kOutputsW; ++k) {
           F16 m[D::kPoints];
           F16 y[kOutputsD];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
           for (int i = 0; i < D::kPoints; ++i) m[i] = rows[i][j][k];
           D::output(m, y);
 #pragma GCC unroll 4
@@ -208,7 +211,7 @@ struct Tile {
             }
           }
           D::coarse(y, m);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
           for (int i = 0; i < D::kPoints; ++i) planes[i][j][k] = m[i];
         }
       }
@@ -222,14 +225,14 @@ struct Tile {
 #pragma GCC unroll 4
           for (int j = 0; j < kOutputsH; ++j) y[j] = planes[i][j][k];
           H::coarse(y, m);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
           for (int j = 0; j < H::kPoints; ++j) rows[j][k] = m[j];
         }
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int j = 0; j < H::kPoints; ++j) {
           F16 m[W::kPoints];
           W::coarse(rows[j], m);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
           for (int k = 0; k < W::kPoints; ++k) {
             m[k].store(out);
             out += row.frequency_pitch;
@@ -311,18 +314,26 @@ struct Tile {
 
 }  // namespace
 
-#define WM_FOR_TILE(call)         \
-  switch (tile) {                 \
-    case WinogradTile::f444:      \
-      return Tile<4, 4, 4>::call; \
-    case WinogradTile::f244:      \
-      return Tile<2, 4, 4>::call; \
-    case WinogradTile::f222:      \
-      return Tile<2, 2, 2>::call; \
-    case WinogradTile::f144:      \
-      return Tile<1, 4, 4>::call; \
-    case WinogradTile::f122:      \
-      return Tile<1, 2, 2>::call; \
+using One = WinogradAxis<1, 1>;
+using Two = WinogradAxis<2, 3>;
+using Four = WinogradAxis<4, 3>;
+
+#define WM_FOR_TILE(call)                         \
+  switch (tile) {                                 \
+    case WinogradTile::f444:                      \
+      return Tile<Four, Four>::call;              \
+    case WinogradTile::f244:                      \
+      return Tile<Two, Four>::call;               \
+    case WinogradTile::f222:                      \
+      return Tile<Two, Two>::call;                \
+    case WinogradTile::f144:                      \
+      return Tile<One, Four>::call;               \
+    case WinogradTile::f122:                      \
+      return Tile<One, Two>::call;                \
+    case WinogradTile::f144k5:                    \
+      return Tile<One, WinogradAxis<4, 5>>::call; \
+    case WinogradTile::f122k5:                    \
+      return Tile<One, WinogradAxis<2, 5>>::call; \
   }
 
 void winograd_input_row(WinogradTile tile, const WinogradInputRow& row) { WM_FOR_TILE(input(row)) }

@@ -11,7 +11,8 @@ namespace wholemount {
 /// frequency domain vector (frequency f, tile t) lies at f * frequency_pitch + t * 16 floats;
 /// frequencies are ordered [d][h][w].
 
-/// Inputs of the tiles: B^T x B on each axis, neighbouring tiles overlap by two voxels.
+/// Inputs of the tiles: B^T x B on each axis, neighbouring tiles overlap by taps - 1
+/// voxels.
 struct WinogradInputRow {
   const float* source;     ///< first input voxel of the first tile; may lie outside the tensor
   int64_t plane_pitch;     ///< floats
