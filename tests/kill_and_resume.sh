@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Kills a short training with SIGKILL at random moments and resumes it until it ends; its weights
 # must be those of the uninterrupted run. Usage: kill_and_resume.sh PROGRAM [KILLS] [SEED]
+# A moment is a number of logged lines plus some milliseconds, not a time since the start: so every
+# attempt hits a running process, however busy the machine is.
 set -euo pipefail
 program=$1
 kills=${2:-20}
@@ -27,11 +29,12 @@ TEXT
 digest() { sed -n 's/.*"weights_digest": "\(.*\)".*/\1/p' "$1/summary.json"; }
 log_without_times() { sed 's/,"seconds":[^,}]*//' "$1/log.jsonl"; }
 
-begin=$(date +%s%N)
+lines() { if [[ -f $1/log.jsonl ]]; then wc -l <"$1/log.jsonl"; else echo 0; fi; }
+
 "$program" train "$work/config.toml" --out "$work/whole" >/dev/null 2>&1
-milliseconds=$((($(date +%s%N) - begin) / 1000000))
 wanted=$(digest "$work/whole")
-echo "uninterrupted: $milliseconds ms, $wanted"
+total=$(lines "$work/whole")
+echo "uninterrupted: $total lines of log, $wanted"
 
 killed=0
 round=0
@@ -41,16 +44,18 @@ while ((killed < kills)); do
   while true; do
     "$program" train "$work/config.toml" --out "$run" --resume >/dev/null 2>"$run.err" &
     pid=$!
-    # Anywhere between the start and a little after the whole run's length.
-    delay=$((RANDOM % (milliseconds + milliseconds / 4)))
+    # From before the first line after the resume to a little after the last one of the run.
+    logged=$(lines "$run")
+    moment=$((logged + RANDOM % (total - logged + 1)))
     ended=no
-    for ((waited = 0; waited < delay; waited += 5)); do
+    until (($(lines "$run") >= moment)); do
       if ! kill -0 "$pid" 2>/dev/null; then
         ended=yes
         break
       fi
-      sleep 0.005
+      sleep 0.002
     done
+    sleep "0.0$((10 + RANDOM % 60))"
     if [[ $ended == no ]] && kill -9 "$pid" 2>/dev/null; then
       wait "$pid" 2>/dev/null || true
       killed=$((killed + 1))
