@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "wholemount/pack/pack.h"
+#include "wholemount/plan/assemble.h"
+#include "wholemount/plan/search.h"
 
 namespace wholemount {
 
@@ -11,235 +12,131 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-/// Nodes whose results somebody wants: reached backwards from kept values and parameter gradients.
-std::vector<bool> wanted_nodes(const Graph& graph) {
-  std::vector<bool> value_wanted(graph.values.size(), false);
-  std::vector<bool> node_wanted(graph.nodes.size(), false);
-  const auto want = [&](ValueId id) {
-    if (id == kNone) {
-      return;
+/// Packing may need a little more than what lives at the fullest step; the search then aims lower.
+constexpr int kPackingAttempts = 4;
+
+/// Estimates of a schedule of 150 steps take 50 us; this bounds a search to a few seconds.
+constexpr int64_t kMaxWork = 6'000'000;
+
+/// What was decided, for people.
+std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
+                              const EstimateSpec& spec) {
+  std::vector<PolicyNote> result;
+  const auto name_of = [&](int32_t step) { return tape.node_of(static_cast<size_t>(step)).name; };
+  for (const Version& version : found.schedule.versions) {
+    if (version.origin == Version::Origin::computed) continue;
+    PolicyNote note;
+    note.value = tape.graph->value(version.value).name;
+    note.reader = name_of(version.use.anchor);
+    note.bytes = tape.bytes[static_cast<size_t>(version.value)];
+    if (version.origin == Version::Origin::recomputed) {
+      const int32_t producer = tape.producer[static_cast<size_t>(version.value)];
+      note.seconds = tape.steps[static_cast<size_t>(producer)].seconds;
+      if (version.use.value == kNone) continue;  // came along with another output
+    } else {
+      note.kind = PolicyNote::Kind::spill;
+      const auto bytes = static_cast<double>(note.bytes);
+      note.seconds = bytes / spec.disk_read_bytes_per_second;
+      if (found.schedule.first_version[static_cast<size_t>(version.value)] != kNone) {
+        note.seconds += bytes / spec.disk_write_bytes_per_second;
+      }
     }
-    value_wanted[static_cast<size_t>(id)] = true;
-    const Value& value = graph.value(id);
-    if (value.stored_as != kNone) {
-      value_wanted[static_cast<size_t>(value.stored_as)] = true;
+    result.push_back(std::move(note));
+  }
+  for (const ScheduledStep& step : found.schedule.steps) {
+    const TapeStep& tape_step = tape.steps[static_cast<size_t>(step.tape_step)];
+    const auto add = [&](const Operand& operand, ValueId value, double rate) {
+      if (!operand.streamed) return;
+      PolicyNote note;
+      note.kind = PolicyNote::Kind::stream;
+      note.value = tape.graph->value(value).name;
+      note.reader = name_of(step.tape_step);
+      note.bytes = tape.bytes[static_cast<size_t>(value)];
+      note.seconds = static_cast<double>(note.bytes) / rate;
+      result.push_back(std::move(note));
+    };
+    for (size_t i = 0; i < step.stored.size(); ++i) {
+      add(step.stored[i], tape_step.stored[i], spec.disk_read_bytes_per_second);
     }
-    if (value.transform.statistics != kNone) {
-      value_wanted[static_cast<size_t>(value.transform.statistics)] = true;
-    }
-  };
-  for (size_t id = 0; id < graph.values.size(); ++id) {
-    if (graph.values[id].keep || graph.values[id].kind == ValueKind::parameter_gradient) {
-      want(static_cast<ValueId>(id));
+    for (size_t o = 0; o < step.outputs.size(); ++o) {
+      add(step.outputs[o], tape_step.outputs[o], spec.disk_write_bytes_per_second);
     }
   }
-  for (size_t i = graph.nodes.size(); i-- > 0;) {
-    const Node& node = graph.nodes[i];
-    node_wanted[i] = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) {
-      return id != kNone && value_wanted[static_cast<size_t>(id)];
-    });
-    if (node_wanted[i]) {
-      std::for_each(node.inputs.begin(), node.inputs.end(), want);
-    }
-  }
-  return node_wanted;
+  return result;
 }
 
-/// Memory in the arena: one or more values that share it (in-place chains).
-struct Buffer {
-  size_t bytes = 0;
-  int32_t first = 0;
-  int32_t last = 0;
-  std::string name;
-  ArenaUse::Kind kind = ArenaUse::Kind::activation;
-};
+/// Forward values that some backward step reads in the stay that the forward pass began.
+int64_t kept_values(const Tape& tape, const Schedule& schedule) {
+  return std::count_if(
+      schedule.versions.begin(), schedule.versions.end(), [&](const Version& version) {
+        const auto step_of = [&](int32_t step) -> const TapeStep& {
+          const int32_t index = schedule.steps[static_cast<size_t>(step)].tape_step;
+          return tape.steps[static_cast<size_t>(index)];
+        };
+        return version.origin == Version::Origin::computed && !version.reads.empty() &&
+               !step_of(version.created).backward && step_of(version.reads.back()).backward;
+      });
+}
 
 class Planner {
  public:
-  Planner(std::shared_ptr<const Graph> graph, const PlanSpec& spec, const TimeModel& time)
-      : graph_(std::move(graph)), spec_(spec), time_(time), program_(std::make_shared<Program>()) {}
+  Planner(const Tape& tape, const PlanSpec& spec, const TimeModel& time)
+      : tape_(tape), spec_(spec), cuts_(tape) {
+    search_.recompute = spec.recompute;
+    search_.spill = spec.spill;
+    search_.smallest_bytes = spec.smallest_moved_bytes;
+    search_.max_work = kMaxWork;
+    search_.estimate.disk_read_bytes_per_second = time.disk_read_bytes_per_second;
+    search_.estimate.disk_write_bytes_per_second = time.disk_write_bytes_per_second;
+    search_.estimate.alignment = kAlignment;
+    search_.estimate.unshared = spec.unshared;
+  }
 
   std::shared_ptr<const Program> run() {
-    program_->graph = graph_;
-    program_->target = spec_.target;
-    program_->num_threads = spec_.num_threads;
-    prepare_steps();
-    find_last_reads();
-    assign_buffers();
-    place();
-    return program_;
+    SearchResult everything_kept;
+    everything_kept.schedule = make_schedule(tape_, {});
+    everything_kept.estimate =
+        *estimate(tape_, {}, everything_kept.schedule, search_.estimate, cuts_);
+    std::shared_ptr<const Program> program = make_program(everything_kept);
+    if (program->arena_bytes <= spec_.arena_budget_bytes || (!spec_.recompute && !spec_.spill)) {
+      return program;
+    }
+    if (spec_.spill) search_.estimate.alignment = static_cast<size_t>(kDiskUnit);
+    size_t aim = spec_.arena_budget_bytes;
+    for (int attempt = 0; attempt < kPackingAttempts && aim > 0; ++attempt) {
+      search_.budget_bytes = aim;
+      const SearchResult found = search_policies(tape_, search_, cuts_);
+      if (!found.fits) break;
+      program = make_program(found);
+      if (program->arena_bytes <= spec_.arena_budget_bytes) return program;
+      const size_t excess = program->arena_bytes - spec_.arena_budget_bytes;
+      aim -= std::min(aim, excess + excess / 4);
+    }
+    return make_program(search_floor(tape_, search_, cuts_));
   }
 
  private:
-  void prepare_steps() {
-    const std::vector<bool> wanted = wanted_nodes(*graph_);
-    std::vector<TensorDesc> inputs;
-    std::vector<TensorDesc> outputs;
-    for (size_t i = 0; i < graph_->nodes.size(); ++i) {
-      if (!wanted[i]) {
-        continue;
-      }
-      const Node& node = graph_->nodes[i];
-      const auto describe = [&](ValueId id) {
-        TensorDesc absent;
-        absent.n = 0;
-        return id == kNone ? absent : graph_->value(id).desc;
-      };
-      inputs.clear();
-      outputs.clear();
-      std::transform(node.inputs.begin(), node.inputs.end(), std::back_inserter(inputs), describe);
-      std::transform(node.outputs.begin(), node.outputs.end(), std::back_inserter(outputs),
-                     describe);
-      Step step;
-      step.node = static_cast<NodeId>(i);
-      step.kernel = node.op->prepare({inputs, outputs, spec_.target});
-      if (step.kernel == nullptr) {
-        continue;
-      }
-      step.seconds = time_.seconds(*step.kernel);
-      program_->seconds += step.seconds;
-      program_->flops = checked_add(program_->flops, step.kernel->flops());
-      program_->steps.push_back(std::move(step));
-    }
+  std::shared_ptr<const Program> make_program(const SearchResult& found) {
+    std::shared_ptr<Program> program =
+        assemble(tape_, found.schedule, found.estimate, search_.estimate.alignment, spec_.unshared);
+    program->target = spec_.target;
+    program->policies = notes(tape_, found, search_.estimate);
+    program->kept_values = kept_values(tape_, found.schedule);
+    return program;
   }
 
-  [[nodiscard]] const Node& node_of(size_t step) const {
-    return graph_->nodes[static_cast<size_t>(program_->steps[step].node)];
-  }
-
-  void find_last_reads() {
-    last_read_.assign(graph_->values.size(), kNone);
-    for (size_t step = 0; step < program_->steps.size(); ++step) {
-      for (const ValueId id : node_of(step).inputs) {
-        if (id == kNone) {
-          continue;
-        }
-        last_read_[static_cast<size_t>(graph_->storage(id))] = static_cast<int32_t>(step);
-        if (graph_->value(id).transform.statistics != kNone) {
-          last_read_[static_cast<size_t>(graph_->value(id).transform.statistics)] =
-              static_cast<int32_t>(step);
-        }
-      }
-    }
-    const auto end = static_cast<int32_t>(program_->steps.size()) - 1;
-    for (size_t id = 0; id < graph_->values.size(); ++id) {
-      if (graph_->values[id].keep) {
-        last_read_[static_cast<size_t>(graph_->storage(static_cast<ValueId>(id)))] = end;
-      }
-    }
-  }
-
-  /// The buffer of an input that `output` may take over at this step, or kNone.
-  [[nodiscard]] int32_t reusable_buffer(size_t step, size_t output_index) const {
-    const Node& node = node_of(step);
-    const ValueId output = node.outputs[output_index];
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const ValueId input = node.inputs[i];
-      if (input == kNone || graph_->value(input).stored_as != kNone ||
-          graph_->value(input).kind != ValueKind::intermediate || graph_->value(input).keep ||
-          !node.op->may_overwrite(static_cast<int>(i), static_cast<int>(output_index)) ||
-          last_read_[static_cast<size_t>(input)] != static_cast<int32_t>(step) ||
-          graph_->value(input).desc.bytes() != graph_->value(output).desc.bytes()) {
-        continue;
-      }
-      // The same value must not also be another input of this node.
-      if (std::count_if(node.inputs.begin(), node.inputs.end(), [&](ValueId other) {
-            return other != kNone && graph_->storage(other) == input;
-          }) == 1) {
-        return buffer_of_[static_cast<size_t>(input)];
-      }
-    }
-    return kNone;
-  }
-
-  void assign_buffers() {
-    buffer_of_.assign(graph_->values.size(), kNone);
-    for (size_t step = 0; step < program_->steps.size(); ++step) {
-      const Node& node = node_of(step);
-      std::vector<int32_t> taken;  // one input can be taken over by one output only
-      for (size_t i = 0; i < node.outputs.size(); ++i) {
-        const ValueId id = node.outputs[i];
-        if (id == kNone || graph_->value(id).kind != ValueKind::intermediate ||
-            graph_->value(id).stored_as != kNone) {
-          continue;
-        }
-        const auto now = static_cast<int32_t>(step);
-        const int32_t last = std::max(now, last_read_[static_cast<size_t>(id)]);
-        const int32_t reused = spec_.unshared ? kNone : reusable_buffer(step, i);
-        if (reused != kNone && std::find(taken.begin(), taken.end(), reused) == taken.end()) {
-          taken.push_back(reused);
-          buffers_[static_cast<size_t>(reused)].last = last;
-          buffer_of_[static_cast<size_t>(id)] = reused;
-          continue;
-        }
-        const bool is_gradient = node.pass == Pass::backward;
-        buffer_of_[static_cast<size_t>(id)] = static_cast<int32_t>(buffers_.size());
-        buffers_.push_back({graph_->value(id).desc.bytes(), now, last, graph_->value(id).name,
-                            is_gradient ? ArenaUse::Kind::gradient : ArenaUse::Kind::activation});
-      }
-    }
-  }
-
-  void place() {
-    const size_t num_values = buffers_.size();
-    const auto threads = static_cast<int64_t>(spec_.num_threads);
-    for (size_t step = 0; step < program_->steps.size(); ++step) {
-      Step& current = program_->steps[step];
-      const auto now = static_cast<int32_t>(step);
-      current.thread_scratch_pitch = static_cast<size_t>(round_up(
-          static_cast<int64_t>(current.kernel->thread_scratch_bytes()), int64_t{kAlignment}));
-      const auto all_threads = static_cast<size_t>(
-          checked_multiply(static_cast<int64_t>(current.thread_scratch_pitch), threads));
-      buffers_.push_back({current.kernel->shared_scratch_bytes(), now, now,
-                          node_of(step).name + " scratch", ArenaUse::Kind::scratch});
-      buffers_.push_back(
-          {all_threads, now, now, node_of(step).name + " thread scratch", ArenaUse::Kind::scratch});
-    }
-    const auto end = std::max<int32_t>(static_cast<int32_t>(program_->steps.size()) - 1, 0);
-    std::vector<Interval> intervals;
-    intervals.reserve(buffers_.size());
-    for (const Buffer& buffer : buffers_) {
-      intervals.push_back(spec_.unshared ? Interval{buffer.bytes, 0, end}
-                                         : Interval{buffer.bytes, buffer.first, buffer.last});
-    }
-    const Packing packing = pack(intervals, kAlignment);
-    program_->arena_bytes = packing.arena_bytes;
-    program_->lower_bound_bytes = packing.lower_bound_bytes;
-    const std::vector<size_t> live = live_bytes(intervals, kAlignment);
-    program_->peak_step = static_cast<int32_t>(
-        live.empty() ? 0 : std::max_element(live.begin(), live.end()) - live.begin());
-    for (size_t i = 0; i < buffers_.size(); ++i) {
-      if (buffers_[i].bytes > 0) {
-        program_->uses.push_back({buffers_[i].name, buffers_[i].kind, buffers_[i].bytes,
-                                  buffers_[i].first, buffers_[i].last, packing.offsets[i]});
-      }
-    }
-    for (size_t step = 0; step < program_->steps.size(); ++step) {
-      program_->steps[step].shared_scratch_offset = packing.offsets[num_values + 2 * step];
-      program_->steps[step].thread_scratch_offset = packing.offsets[num_values + 2 * step + 1];
-    }
-    program_->offsets.assign(graph_->values.size(), Program::kNoOffset);
-    for (size_t id = 0; id < graph_->values.size(); ++id) {
-      if (buffer_of_[id] != kNone) {
-        program_->offsets[id] = packing.offsets[static_cast<size_t>(buffer_of_[id])];
-      }
-    }
-  }
-
-  std::shared_ptr<const Graph> graph_;
-  PlanSpec spec_;
-  const TimeModel& time_;
-  std::shared_ptr<Program> program_;
-  std::vector<int32_t> last_read_;
-  std::vector<int32_t> buffer_of_;
-  std::vector<Buffer> buffers_;
+  const Tape& tape_;
+  const PlanSpec& spec_;
+  StreamCuts cuts_;
+  SearchSpec search_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Program> plan(std::shared_ptr<const Graph> graph, const PlanSpec& spec,
                                     const TimeModel& time) {
-  return Planner(std::move(graph), spec, time).run();
+  const Tape tape = make_tape(std::move(graph), spec.target, spec.num_threads, time);
+  return Planner(tape, spec, time).run();
 }
 
 }  // namespace wholemount

@@ -25,6 +25,8 @@ TimeModel default_time_model(int num_threads) {
   model.peak_flops_per_second = 60e9 * num_threads;
   model.copy_bytes_per_second = 8e9 * std::min(num_threads, 8);
   model.dispatch_seconds = 5e-6;
+  model.disk_read_bytes_per_second = 1e9;
+  model.disk_write_bytes_per_second = 5e8;
   return model;
 }
 

@@ -15,8 +15,10 @@ namespace wholemount {
 struct TimeModel {
   std::string machine;  ///< CPU model, instruction set and threads it was measured with
   double peak_flops_per_second = 0;
-  double copy_bytes_per_second = 0;  ///< read + written bytes of a large copy
-  double dispatch_seconds = 0;       ///< cost of starting one phase on all threads
+  double copy_bytes_per_second = 0;       ///< read + written bytes of a large copy
+  double dispatch_seconds = 0;            ///< cost of starting one phase on all threads
+  double disk_read_bytes_per_second = 0;  ///< direct I/O, large transfers
+  double disk_write_bytes_per_second = 0;
   /// By Kernel::name(): effective operations per second where they limit.
   std::map<std::string, double> flops_per_second;
   /// By Kernel::name(): traffic bytes per second where they limit.

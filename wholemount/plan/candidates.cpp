@@ -1,0 +1,136 @@
+#include "wholemount/plan/candidates.h"
+
+#include <algorithm>
+
+namespace wholemount {
+
+namespace {
+
+class Candidates {
+ public:
+  Candidates(const Tape& tape, const SearchSpec& spec, const Policies& policies,
+             const Schedule& schedule)
+      : tape_(tape), spec_(spec), policies_(policies), schedule_(schedule) {}
+
+  std::vector<Change> run(size_t budget_bytes, const Estimate& estimate) {
+    count_over(budget_bytes, estimate);
+    std::vector<std::pair<int32_t, int32_t>> life(schedule_.versions.size());
+    for (size_t v = 0; v < schedule_.versions.size(); ++v) {
+      const Version& version = schedule_.versions[v];
+      life[v] = {version.created, version.reads.empty() ? version.created : version.reads.back()};
+    }
+    for (const PlannedTransfer& transfer : estimate.transfers) {
+      auto& [first, last] = life[static_cast<size_t>(transfer.version)];
+      const Version& version = schedule_.versions[static_cast<size_t>(transfer.version)];
+      if (transfer.write) {
+        if (any_over(last + 1, transfer.wait_step)) hurry(version);
+      } else if (any_over(transfer.issue_step, first - 1)) {
+        late(version);
+      }
+    }
+    for (const Version& version : schedule_.versions) {
+      if (tape_.bytes[static_cast<size_t>(version.value)] >= spec_.smallest_bytes &&
+          !tape_.graph->value(version.value).keep) {
+        consider(version);
+      }
+    }
+    std::sort(changes_.begin(), changes_.end());
+    changes_.erase(std::unique(changes_.begin(), changes_.end()), changes_.end());
+    return std::move(changes_);
+  }
+
+ private:
+  void count_over(size_t budget_bytes, const Estimate& estimate) {
+    over_.assign(estimate.live.size() + 1, 0);
+    for (size_t step = 0; step < estimate.live.size(); ++step) {
+      over_[step + 1] = over_[step] + (estimate.live[step] > budget_bytes ? 1 : 0);
+    }
+  }
+  /// Whether a step from `first` to `last`, both inclusive, needs too much.
+  [[nodiscard]] bool any_over(int32_t first, int32_t last) const {
+    return first <= last &&
+           over_[static_cast<size_t>(last) + 1] > over_[static_cast<size_t>(first)];
+  }
+
+  void hurry(const Version& version) {
+    if (policies_.hurried_writes.contains(version.value)) return;
+    Change change;
+    change.kind = Change::Kind::hurry_write;
+    change.use.value = version.value;
+    changes_.push_back(change);
+  }
+  void late(const Version& version) {
+    if (policies_.late_reads.contains(version.use)) return;
+    Change change;
+    change.kind = Change::Kind::late_read;
+    change.use = version.use;
+    changes_.push_back(change);
+  }
+
+  void consider(const Version& version) {
+    int32_t before = version.created;
+    if (version.origin == Version::Origin::computed && spec_.spill &&
+        any_over(version.created, version.created)) {
+      Change change;
+      change.kind = Change::Kind::stream_out;
+      change.use.value = version.value;
+      changes_.push_back(change);
+    }
+    for (const int32_t read : version.reads) {
+      const ScheduledStep& step = schedule_.steps[static_cast<size_t>(read)];
+      const Use use{version.value, step.tape_step, step.anchor};
+      if (any_over(before + 1, read - 1)) {
+        const int32_t producer = tape_.producer[static_cast<size_t>(version.value)];
+        if (spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable) {
+          offer(use, Access::recompute);
+        }
+        if (spec_.spill) offer(use, Access::reload);
+      }
+      if (spec_.spill && any_over(read, read)) offer(use, Access::stream);
+      before = read;
+    }
+  }
+
+  void offer(const Use& use, Access access) {
+    const auto known = policies_.uses.find(use);
+    if (known != policies_.uses.end() && known->second == access) return;
+    Change change;
+    change.use = use;
+    change.access = access;
+    changes_.push_back(change);
+  }
+
+  const Tape& tape_;
+  const SearchSpec& spec_;
+  const Policies& policies_;
+  const Schedule& schedule_;
+  std::vector<int32_t> over_;  ///< steps above the budget before each step
+  std::vector<Change> changes_;
+};
+
+}  // namespace
+
+void apply(const Change& change, Policies& policies) {
+  switch (change.kind) {
+    case Change::Kind::access:
+      policies.uses[change.use] = change.access;
+      break;
+    case Change::Kind::stream_out:
+      policies.streamed_out.insert(change.use.value);
+      break;
+    case Change::Kind::hurry_write:
+      policies.hurried_writes.insert(change.use.value);
+      break;
+    case Change::Kind::late_read:
+      policies.late_reads.insert(change.use);
+      break;
+  }
+}
+
+std::vector<Change> candidate_changes(const Tape& tape, const SearchSpec& spec, size_t budget_bytes,
+                                      const Policies& policies, const Schedule& schedule,
+                                      const Estimate& estimate) {
+  return Candidates(tape, spec, policies, schedule).run(budget_bytes, estimate);
+}
+
+}  // namespace wholemount

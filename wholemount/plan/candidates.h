@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "wholemount/plan/search.h"
+
+namespace wholemount {
+
+/// One change of the policies.
+struct Change {
+  enum class Kind : uint8_t { access, stream_out, hurry_write, late_read };
+  Kind kind = Kind::access;
+  Use use;
+  Access access = Access::recompute;
+  friend bool operator==(const Change&, const Change&) = default;
+  friend auto operator<=>(const Change&, const Change&) = default;
+};
+
+void apply(const Change& change, Policies& policies);
+
+/// The single changes that could lower the bytes live at some step above the budget.
+[[nodiscard]] std::vector<Change> candidate_changes(const Tape& tape, const SearchSpec& spec,
+                                                    size_t budget_bytes, const Policies& policies,
+                                                    const Schedule& schedule,
+                                                    const Estimate& estimate);
+
+}  // namespace wholemount

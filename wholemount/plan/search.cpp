@@ -1,0 +1,216 @@
+#include "wholemount/plan/search.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "wholemount/plan/candidates.h"
+
+namespace wholemount {
+
+namespace {
+
+/// Costs below this are noise of the time model; it also makes larger savings win among free ones.
+constexpr double kSecondsFloor = 1e-6;
+
+/// The floor is approached by this part of the peak at a time.
+constexpr size_t kFloorStep = 32;
+
+/// Policies with their schedule and estimate.
+struct State {
+  Policies policies;
+  Schedule schedule;
+  Estimate estimate;
+};
+
+class Search {
+ public:
+  Search(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts)
+      : tape_(tape), spec_(spec), cuts_(cuts) {
+    const auto steps = static_cast<int64_t>(std::max<size_t>(tape.steps.size(), 1));
+    most_estimates_ = spec.max_work == 0 ? INT64_MAX : std::max<int64_t>(spec.max_work / steps, 64);
+    state_ = *evaluate({});
+  }
+
+  /// Makes changes until every step is within the budget; false when none helps any more.
+  bool descend(size_t budget_bytes) {
+    scores_.clear();
+    double excess = excess_of(state_.estimate, budget_bytes);
+    while (excess > 0) {
+      std::optional<std::pair<State, double>> best = best_change(budget_bytes, excess);
+      if (!best.has_value()) return false;
+      state_ = std::move(best->first);
+      excess = best->second;
+    }
+    return true;
+  }
+
+  /// Takes back or swaps changes as long as that saves time within the budget.
+  void refine(size_t budget_bytes) {
+    for (int round = 0; round < kRefineRounds; ++round) {
+      const double before = state_.estimate.seconds;
+      refine_timing(budget_bytes);
+      refine_uses(budget_bytes);
+      if (state_.estimate.seconds >= before - kSecondsFloor || exhausted()) break;
+    }
+  }
+
+  [[nodiscard]] const State& state() const { return state_; }
+  void set_state(State state) { state_ = std::move(state); }
+  [[nodiscard]] bool exhausted() const { return estimates_ >= most_estimates_; }
+
+  [[nodiscard]] SearchResult result(bool fits) const {
+    return {state_.policies, state_.schedule, state_.estimate, fits, estimates_};
+  }
+
+ private:
+  static constexpr int kRefineRounds = 3;
+
+  std::optional<State> evaluate(Policies policies) {
+    ++estimates_;
+    State state;
+    state.policies = std::move(policies);
+    state.schedule = make_schedule(tape_, state.policies);
+    std::optional<Estimate> result =
+        estimate(tape_, state.policies, state.schedule, spec_.estimate, cuts_);
+    if (!result.has_value()) return std::nullopt;
+    state.estimate = std::move(*result);
+    return state;
+  }
+
+  /// Byte-steps above the budget.
+  static double excess_of(const Estimate& estimate, size_t budget_bytes) {
+    double excess = 0;
+    for (const size_t live : estimate.live) {
+      if (live > budget_bytes) excess += static_cast<double>(live - budget_bytes);
+    }
+    return excess;
+  }
+
+  std::optional<std::pair<State, double>> best_change(size_t budget_bytes, double excess) {
+    std::vector<Change> changes = candidate_changes(tape_, spec_, budget_bytes, state_.policies,
+                                                    state_.schedule, state_.estimate);
+    const auto known_score = [&](const Change& change) {
+      const auto found = scores_.find(change);
+      return found == scores_.end() ? -1.0 : found->second;
+    };
+    std::stable_sort(changes.begin(), changes.end(), [&](const Change& a, const Change& b) {
+      return known_score(a) < known_score(b);
+    });
+    std::optional<std::pair<State, double>> best;
+    double best_score = kUseless;
+    for (const Change& change : changes) {
+      if (best.has_value() && known_score(change) >= best_score) break;
+      if (exhausted()) break;
+      Policies policies = state_.policies;
+      apply(change, policies);
+      std::optional<State> next = evaluate(std::move(policies));
+      double score = kUseless;
+      double next_excess = excess;
+      if (next.has_value()) {
+        next_excess = excess_of(next->estimate, budget_bytes);
+        const double seconds = next->estimate.seconds - state_.estimate.seconds;
+        if (next_excess < excess) {
+          score = (std::max(seconds, 0.0) + kSecondsFloor) / (excess - next_excess);
+        }
+      }
+      scores_[change] = score;
+      if (score < best_score) {
+        best_score = score;
+        best.emplace(std::move(*next), next_excess);
+      }
+    }
+    return best;
+  }
+
+  /// Adopts the policies if they fit and take less time.
+  bool try_policies(Policies policies, size_t budget_bytes) {
+    if (exhausted()) return false;
+    std::optional<State> next = evaluate(std::move(policies));
+    if (!next.has_value() || next->estimate.peak_bytes > budget_bytes) return false;
+    const bool faster = next->estimate.seconds < state_.estimate.seconds - kSecondsFloor;
+    const bool simpler = next->estimate.seconds <= state_.estimate.seconds &&
+                         next->policies.uses.size() < state_.policies.uses.size();
+    if (!faster && !simpler) return false;
+    state_ = std::move(*next);
+    return true;
+  }
+
+  void refine_timing(size_t budget_bytes) {
+    const std::set<ValueId> hurried = state_.policies.hurried_writes;
+    for (const ValueId value : hurried) {
+      Policies policies = state_.policies;
+      policies.hurried_writes.erase(value);
+      try_policies(std::move(policies), budget_bytes);
+    }
+    const std::set<Use> late = state_.policies.late_reads;
+    for (const Use& use : late) {
+      Policies policies = state_.policies;
+      policies.late_reads.erase(use);
+      try_policies(std::move(policies), budget_bytes);
+    }
+    const std::set<ValueId> streamed = state_.policies.streamed_out;
+    for (const ValueId value : streamed) {
+      Policies policies = state_.policies;
+      policies.streamed_out.erase(value);
+      try_policies(std::move(policies), budget_bytes);
+    }
+  }
+
+  void refine_uses(size_t budget_bytes) {
+    const std::map<Use, Access> uses = state_.policies.uses;
+    for (const auto& [use, access] : uses) {
+      Policies without = state_.policies;
+      without.uses.erase(use);
+      if (try_policies(std::move(without), budget_bytes)) continue;
+      for (const Access other : {Access::reload, Access::recompute}) {
+        const int32_t producer = tape_.producer[static_cast<size_t>(use.value)];
+        const bool allowed =
+            other == Access::reload
+                ? spec_.spill
+                : spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable;
+        if (other == access || !allowed) continue;
+        Policies swapped = state_.policies;
+        swapped.uses[use] = other;
+        if (try_policies(std::move(swapped), budget_bytes)) break;
+      }
+    }
+  }
+
+  static constexpr double kUseless = 1e300;
+
+  const Tape& tape_;
+  const SearchSpec& spec_;
+  StreamCuts& cuts_;
+  State state_;
+  std::map<Change, double> scores_;  ///< of the last time each was estimated
+  int64_t estimates_ = 0;
+  int64_t most_estimates_ = 0;
+};
+
+}  // namespace
+
+SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts) {
+  Search search(tape, spec, cuts);
+  const bool fits = search.descend(spec.budget_bytes);
+  if (fits && !search.state().policies.empty()) search.refine(spec.budget_bytes);
+  return search.result(fits);
+}
+
+SearchResult search_floor(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts) {
+  Search search(tape, spec, cuts);
+  for (;;) {
+    State before = search.state();
+    const size_t peak = before.estimate.peak_bytes;
+    const size_t target = peak - peak / kFloorStep;
+    if (peak == 0 || !search.descend(target)) {
+      search.set_state(std::move(before));
+      break;
+    }
+  }
+  const size_t floor = search.state().estimate.peak_bytes;
+  search.refine(floor);
+  return search.result(true);
+}
+
+}  // namespace wholemount

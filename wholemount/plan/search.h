@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "wholemount/plan/estimate.h"
+
+namespace wholemount {
+
+/// What a search may do.
+struct SearchSpec {
+  size_t budget_bytes = SIZE_MAX;  ///< of the arena
+  bool recompute = true;
+  bool spill = false;
+  /// Smaller values are always kept: moving them saves nothing. Statistics are among them.
+  size_t smallest_bytes = 0;
+  EstimateSpec estimate;
+  /// Bound on the work: estimates made, times steps of the tape.
+  int64_t max_work = 0;
+};
+
+/// Policies with what they lead to.
+struct SearchResult {
+  Policies policies;
+  Schedule schedule;
+  Estimate estimate;
+  bool fits = false;
+  int64_t estimates = 0;  ///< made on the way
+};
+
+/// Looks for the policies of least predicted time whose bytes live at every step are within the
+/// budget.
+///
+/// Greedy: as long as some step needs too much, of all single changes that could help there (run a
+/// node again, spill over a gap between two readings, stream an operand, shorten a transfer) the
+/// one with the fewest seconds per byte-step of excess removed is made. Scores of the last round
+/// order the candidates; only those that could be best are estimated anew. Then changes that the
+/// later ones have made superfluous are taken back, or swapped for cheaper ones. The result is a
+/// function of the arguments. `fits` is false when no change helps any more; the result is then the
+/// best that was found.
+[[nodiscard]] SearchResult search_policies(const Tape& tape, const SearchSpec& spec,
+                                           StreamCuts& cuts);
+
+/// The least memory the search can reach, whatever it costs: the budget is lowered step by step
+/// from what the last one came to. Does not depend on spec.budget_bytes.
+[[nodiscard]] SearchResult search_floor(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts);
+
+}  // namespace wholemount

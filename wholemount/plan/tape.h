@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "wholemount/graph/graph.h"
+#include "wholemount/plan/time_model.h"
+
+namespace wholemount {
+
+/// One node that has to run, with what the planner wants to know about it.
+struct TapeStep {
+  NodeId node = kNone;
+  std::shared_ptr<const Kernel> kernel;
+  double seconds = 0;  ///< predicted
+  size_t shared_scratch_bytes = 0;
+  size_t thread_scratch_pitch = 0;
+  /// By input of the node: the value whose memory in the arena is read (kNone: absent or memory of
+  /// the caller or of the parameter store), and the statistics it is read through.
+  std::vector<ValueId> stored;
+  std::vector<ValueId> statistics;
+  /// By output of the node: the value written in the arena; kNone for the rest.
+  std::vector<ValueId> outputs;
+  bool backward = false;
+  /// May run again for the same bits without side effects: a forward node that writes nothing but
+  /// arena values that the caller does not keep.
+  bool repeatable = false;
+};
+
+/// The nodes of a graph that somebody wants, in order, with kernels: the schedule before any
+/// memory policy.
+struct Tape {
+  std::shared_ptr<const Graph> graph;
+  int num_threads = 1;
+  std::vector<TapeStep> steps;
+  std::vector<int32_t> producer;  ///< by ValueId: the step that writes it; kNone
+  std::vector<size_t> bytes;      ///< by ValueId: its memory in the arena; 0 for values not there
+
+  [[nodiscard]] const Node& node_of(size_t step) const {
+    return graph->nodes[static_cast<size_t>(steps[step].node)];
+  }
+};
+
+/// Drops what nobody wants (reached backwards from kept values and parameter gradients) and
+/// prepares the kernels. Throws ShapeError from kernels' prepare.
+[[nodiscard]] Tape make_tape(std::shared_ptr<const Graph> graph, const Target& target,
+                             int num_threads, const TimeModel& time);
+
+}  // namespace wholemount
