@@ -6,6 +6,7 @@
 #include "wholemount/base/memory.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/job_from_data.h"
+#include "wholemount/train/job_plan.h"
 #include "wholemount/train/step_bench.h"
 
 namespace wholemount::cli {
@@ -25,12 +26,12 @@ void run_bench_step(const BenchStepOptions& options) {
   const RunConfig config = cli::read_config(options.config, options.common);
   const int threads = thread_count(options.common);
   const JobSpec job = job_from_data_or_shape(config);
-  PlanSpec spec;
-  spec.num_threads = threads;
+  const PlanSpec spec = plan_spec_from_config(config, threads);
   const TimeModel time = current_time_model(spec.target, threads);
   JobPrograms programs(job, spec, time);
-  const JobPlan plan = plan_job(job, programs, threads);
-  check_budget(plan, memory_budget_bytes(config, options.config.memory));
+  const JobPlan plan =
+      plan_job(job, programs, threads, memory_budget_bytes(config, options.config.memory));
+  check_budget(plan);
   ThreadPool pool(threads);
   const StepBench bench = bench_step(job, plan, programs, pool, options.rounds);
   // One program holds some of the update's samples; the update takes as many as it needs.

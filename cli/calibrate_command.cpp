@@ -11,12 +11,18 @@ namespace wholemount::cli {
 
 namespace {
 
-void run_calibrate(const CommonOptions& options) {
+struct CalibrateOptions {
+  CommonOptions common;
+  std::string disk = ".";
+};
+
+void run_calibrate(const CalibrateOptions& all) {
+  const CommonOptions& options = all.common;
   const int threads = thread_count(options);
   const Target target;
   ThreadPool pool(threads);
   const double begin = monotonic_seconds();
-  const TimeModel model = calibrate(pool, target);
+  const TimeModel model = calibrate(pool, target, all.disk);
   const auto path = calibration_path(target, threads);
   save_time_model(model, path);
   const double seconds = monotonic_seconds() - begin;
@@ -26,6 +32,8 @@ void run_calibrate(const CommonOptions& options) {
     json["peak_gflops"] = model.peak_flops_per_second / 1e9;
     json["copy_gbytes_per_second"] = model.copy_bytes_per_second / 1e9;
     json["dispatch_microseconds"] = model.dispatch_seconds * 1e6;
+    json["disk_read_gbytes_per_second"] = model.disk_read_bytes_per_second / 1e9;
+    json["disk_write_gbytes_per_second"] = model.disk_write_bytes_per_second / 1e9;
     json["flops_per_second"] = model.flops_per_second;
     json["bytes_per_second"] = model.bytes_per_second;
     json["file"] = path.string();
@@ -37,7 +45,10 @@ void run_calibrate(const CommonOptions& options) {
   std::printf("peak       %.1f GFLOPS (multiply-add, float32)\n",
               model.peak_flops_per_second / 1e9);
   std::printf("copy       %.1f GB/s (read + written)\n", model.copy_bytes_per_second / 1e9);
-  std::printf("dispatch   %.1f us a phase\n\n", model.dispatch_seconds * 1e6);
+  std::printf("dispatch   %.1f us a phase\n", model.dispatch_seconds * 1e6);
+  std::printf("disk       %.2f GB/s read, %.2f GB/s written (direct, %s)\n\n",
+              model.disk_read_bytes_per_second / 1e9, model.disk_write_bytes_per_second / 1e9,
+              all.disk.c_str());
   for (const auto& [name, rate] : model.flops_per_second) {
     std::printf("%-44s %8.1f GFLOPS  %5.1f %% of peak\n", name.c_str(), rate / 1e9,
                 100.0 * rate / model.peak_flops_per_second);
@@ -54,9 +65,12 @@ void run_calibrate(const CommonOptions& options) {
 void add_calibrate_command(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("calibrate", "measure this machine for the time model (cached)");
-  auto options = std::make_shared<CommonOptions>();
-  add_common_options(*command, *options);
-  command->footer("Example:\n  wholemount calibrate --threads 2");
+  auto options = std::make_shared<CalibrateOptions>();
+  add_common_options(*command, options->common);
+  command->add_option("--disk", options->disk,
+                      "folder on the disk values would be spilled to (default: here)");
+  command->footer(
+      "Examples:\n  wholemount calibrate --threads 2\n  wholemount calibrate --disk /scratch");
   command->callback([options] { run_calibrate(*options); });
 }
 

@@ -11,6 +11,7 @@
 #include "wholemount/base/memory.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/job_from_data.h"
+#include "wholemount/train/job_plan.h"
 #include "wholemount/train/plan_json.h"
 
 namespace wholemount::cli {
@@ -99,12 +100,11 @@ void run_plan(const PlanOptions& options) {
   const RunConfig config = cli::read_config(options.config, options.common);
   const int threads = thread_count(options.common);
   const JobSpec job = job_from_data_or_shape(config);
-  PlanSpec spec;
-  spec.num_threads = threads;
+  const PlanSpec spec = plan_spec_from_config(config, threads);
   const TimeModel time = current_time_model(spec.target, threads);
   JobPrograms programs(job, spec, time);
-  const JobPlan plan = plan_job(job, programs, threads);
   const size_t budget = memory_budget_bytes(config, options.config.memory);
+  const JobPlan plan = plan_job(job, programs, threads, budget);
   if (options.common.json) {
     nlohmann::ordered_json json = plan_json(job, plan);
     json["calibrated"] = time.measured;
@@ -118,7 +118,7 @@ void run_plan(const PlanOptions& options) {
       print_nodes(*program.program);
     }
   }
-  check_budget(plan, budget);
+  check_budget(plan);
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #include "wholemount/exec/session.h"
 
+#include <algorithm>
+
 #include "wholemount/base/clock.h"
 #include "wholemount/base/error.h"
+#include "wholemount/exec/stream_runner.h"
 
 namespace wholemount {
 
@@ -11,7 +14,76 @@ struct Session::Binding {
 };
 
 Session::Session(ThreadPool& pool, ParameterStore& parameters, size_t arena_bytes)
-    : pool_(pool), parameters_(parameters), arena_(arena_bytes) {}
+    : Session(pool, parameters, arena_bytes, {}, 0) {}
+
+Session::Session(ThreadPool& pool, ParameterStore& parameters, size_t arena_bytes,
+                 const std::string& spill_folder, size_t spill_bytes)
+    : pool_(pool), parameters_(parameters), arena_(arena_bytes) {
+  if (spill_bytes > 0) {
+    spill_ = std::make_unique<SpillTraffic>(spill_folder, spill_bytes);
+  }
+}
+
+/// Steps through a program's transfers as its steps are run.
+class Session::Transfers {
+ public:
+  Transfers(const Program& program, std::byte* arena, SpillTraffic* traffic)
+      : program_(program), arena_(arena), traffic_(traffic) {}
+
+  void before(int32_t step) {
+    begin(step, false);
+    wait(step, false);
+  }
+  void after(int32_t step) {
+    begin(step, true);
+    wait(step, true);
+  }
+
+ private:
+  struct Pending {
+    bool write = false;
+    int32_t wait_step = 0;
+    SpillTraffic::Ticket ticket = 0;
+  };
+
+  void begin(int32_t step, bool write) {
+    const std::vector<Transfer>& all = program_.transfers;
+    for (; next_ < all.size() && all[next_].issue_step == step && all[next_].write == write;
+         ++next_) {
+      const Transfer& transfer = all[next_];
+      std::byte* memory = arena_ + program_.offsets[static_cast<size_t>(transfer.value)];
+      SpillFile& file = traffic_->file();
+      const auto job = [&file, memory, &transfer] {
+        if (transfer.write) {
+          file.write(transfer.file_offset, memory, transfer.bytes);
+        } else {
+          file.read(transfer.file_offset, memory, transfer.bytes);
+        }
+      };
+      const SpillTraffic::Ticket ticket =
+          write ? traffic_->write(transfer.source, job) : traffic_->read({transfer.source}, job);
+      pending_.push_back({write, transfer.wait_step, ticket});
+    }
+  }
+
+  void wait(int32_t step, bool write) {
+    std::erase_if(pending_, [&](const Pending& pending) {
+      if (pending.wait_step != step || pending.write != write) return false;
+      if (write) {
+        traffic_->wait_write(pending.ticket);
+      } else {
+        traffic_->wait_read(pending.ticket);
+      }
+      return true;
+    });
+  }
+
+  const Program& program_;
+  std::byte* arena_;
+  SpillTraffic* traffic_;
+  size_t next_ = 0;
+  std::vector<Pending> pending_;
+};
 
 TensorView Session::view_of(const Program& program, const Binding& binding, ValueId id) const {
   const Graph& graph = *program.graph;
@@ -47,28 +119,45 @@ void Session::run(const Program& program, const RunSpec& spec) {
   for (const auto& [value, data] : spec.inputs) {
     binding.inputs[static_cast<size_t>(value)] = data;
   }
+  if (program.spill_bytes > 0) {
+    WM_CHECK(spill_ != nullptr, "the program spills, the session has no scratch file");
+    spill_->file().grow(program.spill_bytes);
+    spill_->begin();
+  }
+  Transfers transfers(program, arena_.data(), spill_.get());
   for (size_t step = 0; step < program.steps.size(); ++step) {
     const double begin = spec.after_step ? monotonic_seconds() : 0.0;
+    transfers.before(static_cast<int32_t>(step));
     run_step(program, binding, spec, step);
+    transfers.after(static_cast<int32_t>(step));
     if (spec.after_step) {
       spec.after_step(step, monotonic_seconds() - begin);
     }
   }
 }
 
-void Session::run_step(const Program& program, const Binding& binding, const RunSpec& spec,
-                       size_t index) {
+void Session::bind_operands(const Program& program, const Binding& binding, const RunSpec& spec,
+                            const Step& step) {
   const Graph& graph = *program.graph;
-  const Step& step = program.steps[index];
   const Node& node = graph.nodes[static_cast<size_t>(step.node)];
+  // StreamRunner gives these their views, window by window.
+  const auto streamed = [&](size_t operand, bool output) {
+    if (step.stream == nullptr) return false;
+    const std::vector<StreamedTensor>& tensors = step.stream->cut->tensors;
+    return std::any_of(tensors.begin(), tensors.end(), [&](const StreamedTensor& tensor) {
+      return static_cast<size_t>(tensor.operand) == operand && tensor.output == output;
+    });
+  };
   inputs_.clear();
   outputs_.clear();
-  for (const ValueId id : node.inputs) {
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ValueId id = node.inputs[i];
     InputView input;
     if (id == kNone) {
       input.view.desc.n = 0;
     } else {
-      input.view = view_of(program, binding, id);
+      input.view = streamed(i, false) ? whole_view(graph.value(id).desc, nullptr)
+                                      : view_of(program, binding, id);
       const LoadTransform& transform = graph.value(id).transform;
       input.transform.slope = transform.slope;
       if (transform.statistics != kNone) {
@@ -80,7 +169,8 @@ void Session::run_step(const Program& program, const Binding& binding, const Run
     }
     inputs_.push_back(input);
   }
-  for (const ValueId id : node.outputs) {
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId id = node.outputs[i];
     OutputView output;
     if (id == kNone) {
       output.view.desc.n = 0;
@@ -96,12 +186,25 @@ void Session::run_step(const Program& program, const Binding& binding, const Run
         output.accumulate = spec.fold->sample(sample).accumulate;
       }
     } else {
-      output.view = view_of(program, binding, id);
+      output.view = streamed(i, true) ? whole_view(graph.value(id).desc, nullptr)
+                                      : view_of(program, binding, id);
     }
     outputs_.push_back(output);
   }
+}
+
+void Session::run_step(const Program& program, const Binding& binding, const RunSpec& spec,
+                       size_t index) {
+  const Step& step = program.steps[index];
+  const Node& node = program.graph->nodes[static_cast<size_t>(step.node)];
+  bind_operands(program, binding, spec, step);
   std::byte* shared = arena_.data() + step.shared_scratch_offset;
   std::byte* threads = arena_.data() + step.thread_scratch_offset;
+  if (step.stream != nullptr) {
+    StreamRunner(step, arena_.data(), *spill_, pool_, inputs_, outputs_).run(shared, threads);
+    merge_gradients(program, spec, node);
+    return;
+  }
   const Kernel& kernel = *step.kernel;
   for (int phase = 0; phase < kernel.num_phases(); ++phase) {
     pool_.run(kernel.num_tasks(phase), [&](int64_t task, int thread) {

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "wholemount/base/parallel/thread_pool.h"
 #include "wholemount/exec/gradient_fold.h"
 #include "wholemount/exec/parameter_store.h"
+#include "wholemount/exec/spill_traffic.h"
 #include "wholemount/plan/program.h"
 
 namespace wholemount {
@@ -38,9 +41,14 @@ class Session {
   /// Maps an arena of `arena_bytes`; pages become resident as steps write them. The references are
   /// kept. Throws MemoryBudgetError when the mapping is refused.
   Session(ThreadPool& pool, ParameterStore& parameters, size_t arena_bytes);
+  /// Also reserves `spill_bytes` of scratch space in `spill_folder`, for programs that spill; 0: no
+  /// file. Throws OutputError as SpillFile does.
+  Session(ThreadPool& pool, ParameterStore& parameters, size_t arena_bytes,
+          const std::string& spill_folder, size_t spill_bytes);
 
   /// Executes all steps. Throws InternalError when the program needs a larger arena or an input is
-  /// not bound.
+  /// not bound, OutputError when the spill file cannot be read or written; the arena's content is
+  /// then lost, the parameters are as before the update.
   void run(const Program& program, const RunSpec& spec);
 
   /// The memory of a kept value after run(); valid until the next run.
@@ -53,6 +61,10 @@ class Session {
   [[nodiscard]] TensorView view_of(const Program& program, const Binding& binding,
                                    ValueId value) const;
   void run_step(const Program& program, const Binding& binding, const RunSpec& spec, size_t step);
+  void bind_operands(const Program& program, const Binding& binding, const RunSpec& spec,
+                     const Step& step);
+  /// Begins and waits for transfers of whole values, before and after a step.
+  class Transfers;
   void merge_gradients(const Program& program, const RunSpec& spec, const Node& node);
 
   ThreadPool& pool_;
@@ -60,6 +72,8 @@ class Session {
   PageBuffer arena_;
   std::vector<InputView> inputs_;
   std::vector<OutputView> outputs_;
+  /// After the arena, so that transfers have ended when it goes.
+  std::unique_ptr<SpillTraffic> spill_;
 };
 
 }  // namespace wholemount

@@ -11,7 +11,7 @@ namespace {
 /// A group holds about this part of the largest streamed tensor, ...
 constexpr int64_t kWantedGroups = 20;
 /// ... but transfers of a channel block are not cut below this.
-constexpr int64_t kMinTransferBytes = int64_t{2} << 20;
+constexpr int64_t kMinTransferBytes = int64_t{256} << 10;
 
 /// Beyond this part of the tensor two windows gain too little.
 constexpr int64_t kMostOfTensor = 3;
@@ -133,7 +133,7 @@ class Cutter {
       const int64_t planes = group.windows[t].count();
       if (planes * kWantedGroups >= units_[t].count &&
           planes * units_[t].bytes >=
-              std::min(kMinTransferBytes, units_[t].count * units_[t].bytes / 4)) {
+              std::min(kMinTransferBytes, units_[t].count * units_[t].bytes / 8)) {
         return true;
       }
     }

@@ -30,4 +30,11 @@ const InferenceProgram& InferencePrograms::get(const Extent3& extent) {
   return programs_.front();
 }
 
+void InferencePrograms::set_arena_budget(size_t bytes) {
+  if (spec_.arena_budget_bytes != bytes) {
+    programs_.clear();
+  }
+  spec_.arena_budget_bytes = bytes;
+}
+
 }  // namespace wholemount

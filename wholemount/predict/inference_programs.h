@@ -28,6 +28,11 @@ class InferencePrograms {
   /// shapes have been asked for.
   const InferenceProgram& get(const Extent3& extent);
 
+  /// See PlanSpec::arena_budget_bytes; forgets the programs planned before.
+  void set_arena_budget(size_t bytes);
+  /// The same for programs planned from now on; those planned before stay.
+  void keep_arena_budget(size_t bytes) { spec_.arena_budget_bytes = bytes; }
+
  private:
   Network network_;
   InferenceSpec inference_;

@@ -12,6 +12,7 @@
 #include "wholemount/report/page.h"
 #include "wholemount/report/report_sections.h"
 #include "wholemount/train/calibration.h"
+#include "wholemount/train/job_plan.h"
 #include "wholemount/train/run_folder.h"
 
 namespace wholemount {

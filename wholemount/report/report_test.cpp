@@ -18,6 +18,7 @@
 #include "wholemount/report/memory_timeline.h"
 #include "wholemount/report/run_record.h"
 #include "wholemount/train/calibration.h"
+#include "wholemount/train/job_plan.h"
 #include "wholemount/train/loop.h"
 
 namespace wholemount {

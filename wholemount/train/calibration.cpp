@@ -13,6 +13,7 @@
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/parallel/machine_rates.h"
 #include "wholemount/base/rng.h"
+#include "wholemount/exec/disk_rates.h"
 #include "wholemount/exec/session.h"
 #include "wholemount/nets/unet3d.h"
 #include "wholemount/plan/planner.h"
@@ -95,12 +96,19 @@ std::string machine_text(const Target& target, int num_threads) {
 
 }  // namespace
 
-TimeModel calibrate(ThreadPool& pool, const Target& target) {
-  TimeModel model;
+TimeModel calibrate(ThreadPool& pool, const Target& target, const std::string& disk_folder) {
+  TimeModel model = default_time_model(pool.num_threads());
   model.machine = machine_text(target, pool.num_threads());
   model.peak_flops_per_second = measure_peak_flops(pool, target.isa, 0.5);
   model.copy_bytes_per_second = measure_copy_bytes_per_second(pool, size_t{256} << 20);
   model.dispatch_seconds = measure_dispatch_seconds(pool);
+  try {
+    const DiskRates disk = measure_disk_rates(disk_folder);
+    model.disk_read_bytes_per_second = disk.read_bytes_per_second;
+    model.disk_write_bytes_per_second = disk.write_bytes_per_second;
+  } catch (const OutputError&) {
+    // No disk to spill to: the guess is never used.
+  }
   std::map<std::string, ClassTotal> totals;
   for (const CalibrationJob& job : calibration_jobs()) {
     measure_job(job, pool, target, totals);
@@ -139,6 +147,8 @@ void save_time_model(const TimeModel& model, const std::filesystem::path& path) 
   json["peak_flops_per_second"] = model.peak_flops_per_second;
   json["copy_bytes_per_second"] = model.copy_bytes_per_second;
   json["dispatch_seconds"] = model.dispatch_seconds;
+  json["disk_read_bytes_per_second"] = model.disk_read_bytes_per_second;
+  json["disk_write_bytes_per_second"] = model.disk_write_bytes_per_second;
   json["flops_per_second"] = model.flops_per_second;
   json["bytes_per_second"] = model.bytes_per_second;
   std::error_code ignored;
@@ -153,15 +163,20 @@ std::optional<TimeModel> load_time_model(const std::filesystem::path& path) {
   }
   try {
     const nlohmann::json json = nlohmann::json::parse(file);
-    TimeModel model;
+    TimeModel model = default_time_model(1);
     json.at("machine").get_to(model.machine);
     json.at("peak_flops_per_second").get_to(model.peak_flops_per_second);
     json.at("copy_bytes_per_second").get_to(model.copy_bytes_per_second);
     json.at("dispatch_seconds").get_to(model.dispatch_seconds);
+    model.disk_read_bytes_per_second =
+        json.value("disk_read_bytes_per_second", model.disk_read_bytes_per_second);
+    model.disk_write_bytes_per_second =
+        json.value("disk_write_bytes_per_second", model.disk_write_bytes_per_second);
     json.at("flops_per_second").get_to(model.flops_per_second);
     json.at("bytes_per_second").get_to(model.bytes_per_second);
     if (model.machine.rfind(cpu_model() + ",", 0) != 0 || !(model.peak_flops_per_second > 0) ||
-        !(model.copy_bytes_per_second > 0)) {
+        !(model.copy_bytes_per_second > 0) || !(model.disk_read_bytes_per_second > 0) ||
+        !(model.disk_write_bytes_per_second > 0)) {
       return std::nullopt;
     }
     model.measured = true;

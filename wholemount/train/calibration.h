@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "wholemount/base/cpu.h"
 #include "wholemount/base/parallel/thread_pool.h"
@@ -11,8 +12,10 @@ namespace wholemount {
 
 /// Measures this machine for the time model: the multiply-add peak, copy bandwidth, the cost of
 /// starting a phase, and every kernel class by running training steps of small U-Nets. Takes well
-/// under a minute; needs about 1 GiB.
-[[nodiscard]] TimeModel calibrate(ThreadPool& pool, const Target& target);
+/// under a minute; needs about 1 GiB. The disk measured is that of `disk_folder` (512 MiB of
+/// scratch space); where that cannot be used, the built-in guess stays.
+[[nodiscard]] TimeModel calibrate(ThreadPool& pool, const Target& target,
+                                  const std::string& disk_folder);
 
 /// Where the calibration of this machine is kept: $XDG_CACHE_HOME or ~/.cache, then
 /// wholemount/time-<instruction set>-<threads>threads.json.

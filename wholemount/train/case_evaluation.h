@@ -10,6 +10,7 @@
 #include "wholemount/predict/inference_programs.h"
 #include "wholemount/predict/score_summary.h"
 #include "wholemount/train/job.h"
+#include "wholemount/train/update_runner.h"
 
 namespace wholemount {
 

@@ -16,6 +16,7 @@
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/case_evaluation.h"
 #include "wholemount/train/checkpoint.h"
+#include "wholemount/train/job_plan.h"
 #include "wholemount/train/model_file.h"
 #include "wholemount/train/plan_json.h"
 #include "wholemount/train/progress.h"
@@ -49,12 +50,6 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-PlanSpec plan_spec(int threads) {
-  PlanSpec spec;
-  spec.num_threads = threads;
-  return spec;
-}
-
 /// State and steps of one run; lives for one call of train().
 class Training {
  public:
@@ -65,9 +60,9 @@ class Training {
         spec_(spec),
         time_(current_time_model(Target{}, spec.threads)),
         pool_(spec.threads),
-        programs_(job_, plan_spec(spec.threads), time_),
-        plan_(plan_job(job_, programs_, spec.threads)) {
-    check_budget(plan_, memory_budget_bytes(config_, spec.memory));
+        programs_(job_, plan_spec_from_config(config_, spec.threads), time_),
+        plan_(plan_job(job_, programs_, spec.threads, memory_budget_bytes(config_, spec.memory))) {
+    check_budget(plan_);
   }
 
   TrainSummary run() {
@@ -113,7 +108,8 @@ class Training {
   void allocate() {
     const UpdateProgram& program = programs_.update.get(plan_.largest);
     store_ = std::make_unique<ParameterStore>(program.graph.graph->parameters, plan_.blocks);
-    session_ = std::make_unique<Session>(pool_, *store_, plan_.arena_bytes);
+    session_ = std::make_unique<Session>(pool_, *store_, plan_.arena_bytes,
+                                         config_.memory.spill.value_or(""), plan_.spill_bytes);
     staging_ = PageBuffer(data_.staging.slots_bytes());
   }
 

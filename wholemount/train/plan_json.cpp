@@ -20,9 +20,12 @@ nlohmann::ordered_json plan_json(const JobSpec& job, const JobPlan& plan) {
   json["optimiser_bytes"] = plan.memory.optimiser_bytes;
   json["data_bytes"] = plan.memory.data_bytes;
   json["baseline_bytes"] = plan.memory.baseline_bytes + plan.memory.reserve_bytes;
-  json["spill_bytes"] = 0;
+  json["spill_bytes"] = plan.spill_bytes;
   json["lower_bound_bytes"] = plan.lower_bound_bytes;
-  json["policies"] = {{"keep", plan.kept_values}, {"recompute", 0}, {"spill", 0}, {"half", 0}};
+  json["policies"] = {{"keep", plan.kept_values},
+                      {"recompute", plan.recomputed_values},
+                      {"spill", plan.spilled_values},
+                      {"half", 0}};
   json["steps_per_epoch"] = steps_per_epoch(job);
   json["step_seconds"] = plan.step_seconds;
   json["epoch_seconds"] = plan.epoch_seconds;

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "wholemount/train/job.h"
+#include "wholemount/train/job_plan.h"
 
 namespace wholemount {
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "wholemount/train/job.h"
+#include "wholemount/train/update_runner.h"
 
 namespace wholemount {
 

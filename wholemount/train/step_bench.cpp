@@ -59,7 +59,8 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
   const GradientFold fold(static_cast<int64_t>(plan.largest.size()), job.config.train.sum_groups);
   ParameterStore store(graph.parameters, {fold.num_slots(), 0});
   store.initialise(static_cast<uint64_t>(job.config.train.seed), pool);
-  Session session(pool, store, program.program->arena_bytes);
+  Session session(pool, store, program.program->arena_bytes, job.config.memory.spill.value_or(""),
+                  program.program->spill_bytes);
   RunSpec run;
   run.fold = &fold;
   std::vector<PageBuffer> buffers;
@@ -88,7 +89,8 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
     double forward_time = 0;
     for (size_t step = 0; step < seconds.size(); ++step) {
       const Step& planned = program.program->steps[step];
-      if (graph.nodes[static_cast<size_t>(planned.node)].pass == Pass::forward) {
+      const Node& node = program.program->graph->nodes[static_cast<size_t>(planned.node)];
+      if (!planned.repeated && node.pass == Pass::forward) {
         forward_time += seconds[step].back();
       }
     }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "wholemount/train/job.h"
+#include "wholemount/train/job_plan.h"
 
 namespace wholemount {
 

@@ -1,6 +1,7 @@
 #include "wholemount/train/update_runner.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace wholemount {
@@ -27,6 +28,17 @@ const UpdateProgram& UpdatePrograms::get(std::span<const Extent3> extents) {
     programs_.pop_back();
   }
   return programs_.front();
+}
+
+std::vector<ParameterSpec> UpdatePrograms::parameters(const Extent3& extent) const {
+  return build_update_graph(network_, loss_, std::array{extent}).graph->parameters;
+}
+
+void UpdatePrograms::set_arena_budget(size_t bytes) {
+  if (spec_.arena_budget_bytes != bytes) {
+    programs_.clear();
+  }
+  spec_.arena_budget_bytes = bytes;
 }
 
 LossAndCounts::Counts read_counts(const TensorView& view) {

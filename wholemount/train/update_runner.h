@@ -32,6 +32,14 @@ class UpdatePrograms {
   /// kKept other programs have been asked for.
   const UpdateProgram& get(std::span<const Extent3> extents);
 
+  /// The network's parameters; `extent` is any shape it accepts. Plans nothing.
+  [[nodiscard]] std::vector<ParameterSpec> parameters(const Extent3& extent) const;
+
+  /// See PlanSpec::arena_budget_bytes; forgets the programs planned before.
+  void set_arena_budget(size_t bytes);
+  /// The same for programs planned from now on; those planned before stay.
+  void keep_arena_budget(size_t bytes) { spec_.arena_budget_bytes = bytes; }
+
  private:
   Network network_;
   SegmentationLossSpec loss_;
