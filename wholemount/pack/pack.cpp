@@ -12,6 +12,11 @@ namespace wholemount {
 
 namespace {
 
+/// The local search goes on longer while the arena is more than 1/kCloseEnough above its bound.
+constexpr int64_t kFewPerturbations = 400;
+constexpr int64_t kManyPerturbations = 6000;
+constexpr size_t kCloseEnough = 32;
+
 size_t aligned(size_t bytes, size_t alignment) {
   return static_cast<size_t>(
       round_up(static_cast<int64_t>(bytes), static_cast<int64_t>(alignment)));
@@ -144,11 +149,14 @@ Packing pack(std::span<const Interval> intervals, size_t alignment) {
   // Local search: moving one interval to the front of the order often closes the last few per cent.
   // One attempt costs about n^2 comparisons; the search is bounded to a few hundred million.
   const auto count = static_cast<int64_t>(std::max<size_t>(intervals.size(), 1));
-  const int64_t num_perturbations =
-      std::min<int64_t>(400, int64_t{200'000'000} / checked_multiply(count, count));
+  const int64_t affordable = int64_t{200'000'000} / checked_multiply(count, count);
   CounterRng rng(0, 0, intervals.size(), "pack");
-  for (int64_t i = 0;
-       i < num_perturbations && best.arena_bytes > lower_bound && best_order.size() > 1; ++i) {
+  for (int64_t i = 0; i < affordable && best.arena_bytes > lower_bound && best_order.size() > 1;
+       ++i) {
+    const bool close = best.arena_bytes <= lower_bound + lower_bound / kCloseEnough;
+    if (i >= (close ? kFewPerturbations : kManyPerturbations)) {
+      break;
+    }
     order = best_order;
     const size_t from = rng.next_below(order.size());
     const size_t to = rng.next_below(from + 1);

@@ -69,12 +69,25 @@ class Candidates {
 
   void consider(const Version& version) {
     int32_t before = version.created;
+    const int32_t last = version.reads.empty() ? version.created : version.reads.back();
+    if (spec_.spill && any_over(version.created, last)) {
+      Change change;
+      change.kind = Change::Kind::stream_always;
+      change.use.value = version.value;
+      changes_.push_back(change);
+    }
     if (version.origin == Version::Origin::computed && spec_.spill &&
         any_over(version.created, version.created)) {
       Change change;
       change.kind = Change::Kind::stream_out;
       change.use.value = version.value;
       changes_.push_back(change);
+      if (!version.reads.empty()) {
+        const ScheduledStep& first = schedule_.steps[static_cast<size_t>(version.reads.front())];
+        change.use = {version.value, first.tape_step, first.anchor};
+        change.brief = true;
+        changes_.push_back(change);
+      }
     }
     for (const int32_t read : version.reads) {
       const ScheduledStep& step = schedule_.steps[static_cast<size_t>(read)];
@@ -84,17 +97,21 @@ class Candidates {
         if (spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable) {
           offer(use, Access::recompute);
         }
-        if (spec_.spill) offer(use, Access::reload);
+        if (spec_.spill) {
+          offer(use, Access::reload);
+          offer(use, Access::reload, true);
+        }
       }
       if (spec_.spill && any_over(read, read)) offer(use, Access::stream);
       before = read;
     }
   }
 
-  void offer(const Use& use, Access access) {
+  void offer(const Use& use, Access access, bool brief = false) {
     const auto known = policies_.uses.find(use);
     if (known != policies_.uses.end() && known->second == access) return;
     Change change;
+    change.brief = brief;
     change.use = use;
     change.access = access;
     changes_.push_back(change);
@@ -110,13 +127,24 @@ class Candidates {
 
 }  // namespace
 
-void apply(const Change& change, Policies& policies) {
+void apply(const Change& change, const Tape& tape, Policies& policies) {
   switch (change.kind) {
     case Change::Kind::access:
       policies.uses[change.use] = change.access;
+      if (change.brief) {
+        policies.late_reads.insert(change.use);
+        policies.hurried_writes.insert(change.use.value);
+      }
       break;
     case Change::Kind::stream_out:
       policies.streamed_out.insert(change.use.value);
+      if (change.brief) policies.late_reads.insert(change.use);
+      break;
+    case Change::Kind::stream_always:
+      policies.streamed_out.insert(change.use.value);
+      for (const int32_t reader : tape.readers[static_cast<size_t>(change.use.value)]) {
+        policies.uses[{change.use.value, reader, reader}] = Access::stream;
+      }
       break;
     case Change::Kind::hurry_write:
       policies.hurried_writes.insert(change.use.value);

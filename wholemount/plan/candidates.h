@@ -10,15 +10,23 @@ namespace wholemount {
 
 /// One change of the policies.
 struct Change {
-  enum class Kind : uint8_t { access, stream_out, hurry_write, late_read };
+  enum class Kind : uint8_t {
+    access,
+    stream_out,
+    stream_always,  ///< written and read window by window by all its steps
+    hurry_write,
+    late_read,
+  };
   Kind kind = Kind::access;
   Use use;
   Access access = Access::recompute;
+  /// Of a reload: as short a stay as possible, waiting for both transfers.
+  bool brief = false;
   friend bool operator==(const Change&, const Change&) = default;
   friend auto operator<=>(const Change&, const Change&) = default;
 };
 
-void apply(const Change& change, Policies& policies);
+void apply(const Change& change, const Tape& tape, Policies& policies);
 
 /// The single changes that could lower the bytes live at some step above the budget.
 [[nodiscard]] std::vector<Change> candidate_changes(const Tape& tape, const SearchSpec& spec,

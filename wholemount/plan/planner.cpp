@@ -97,7 +97,8 @@ class Planner {
     everything_kept.schedule = make_schedule(tape_, {});
     everything_kept.estimate =
         *estimate(tape_, {}, everything_kept.schedule, search_.estimate, cuts_);
-    std::shared_ptr<const Program> program = make_program(everything_kept);
+    const std::shared_ptr<const Program> unlimited = make_program(everything_kept);
+    std::shared_ptr<const Program> program = unlimited;
     if (program->arena_bytes <= spec_.arena_budget_bytes || (!spec_.recompute && !spec_.spill)) {
       return program;
     }
@@ -112,7 +113,8 @@ class Planner {
       const size_t excess = program->arena_bytes - spec_.arena_budget_bytes;
       aim -= std::min(aim, excess + excess / 4);
     }
-    return make_program(search_floor(tape_, search_, cuts_));
+    program = make_program(search_floor(tape_, search_, cuts_));
+    return program->arena_bytes < unlimited->arena_bytes ? program : unlimited;
   }
 
  private:

@@ -13,8 +13,16 @@ namespace {
 /// Costs below this are noise of the time model; it also makes larger savings win among free ones.
 constexpr double kSecondsFloor = 1e-6;
 
-/// The floor is approached by this part of the peak at a time.
-constexpr size_t kFloorStep = 32;
+/// Aims of the floor search fall by 1/kAimStep down to 1/kLowestAim of what keeping all takes; from
+/// the best result on, by 1/kFinalSteps.
+constexpr size_t kLowestAim = 32;
+constexpr size_t kAimStep = 4;
+constexpr size_t kFinalSteps[] = {32, 128};
+
+/// When a budget cannot be met, lower ones are tried: their searches take other ways. Each is by
+/// 1/kRetryStep lower than the last.
+constexpr int kRetries = 6;
+constexpr size_t kRetryStep = 8;
 
 /// Policies with their schedule and estimate.
 struct State {
@@ -103,7 +111,7 @@ class Search {
       if (best.has_value() && known_score(change) >= best_score) break;
       if (exhausted()) break;
       Policies policies = state_.policies;
-      apply(change, policies);
+      apply(change, tape_, policies);
       std::optional<State> next = evaluate(std::move(policies));
       double score = kUseless;
       double next_excess = excess;
@@ -192,24 +200,45 @@ class Search {
 
 SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts) {
   Search search(tape, spec, cuts);
-  const bool fits = search.descend(spec.budget_bytes);
-  if (fits && !search.state().policies.empty()) search.refine(spec.budget_bytes);
-  return search.result(fits);
+  const State start = search.state();
+  size_t aim = spec.budget_bytes;
+  for (int attempt = 0; attempt <= kRetries; ++attempt) {
+    search.set_state(start);
+    search.descend(aim);
+    if (search.state().estimate.peak_bytes <= spec.budget_bytes) {
+      if (!search.state().policies.empty()) search.refine(spec.budget_bytes);
+      return search.result(true);
+    }
+    aim -= aim / kRetryStep;
+  }
+  return search.result(false);
 }
 
 SearchResult search_floor(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts) {
   Search search(tape, spec, cuts);
-  for (;;) {
-    State before = search.state();
-    const size_t peak = before.estimate.peak_bytes;
-    const size_t target = peak - peak / kFloorStep;
-    if (peak == 0 || !search.descend(target)) {
-      search.set_state(std::move(before));
-      break;
+  const State start = search.state();
+  State best = start;
+  const auto keep_smaller = [&] {
+    if (search.state().estimate.peak_bytes < best.estimate.peak_bytes) best = search.state();
+  };
+  // A lower aim opens other ways, and a search that fails may still come low: try a range of aims.
+  for (size_t aim = start.estimate.peak_bytes; aim > start.estimate.peak_bytes / kLowestAim;
+       aim -= aim / kAimStep) {
+    search.set_state(start);
+    search.descend(aim);
+    keep_smaller();
+  }
+  for (size_t step : kFinalSteps) {
+    for (;;) {
+      search.set_state(best);
+      const size_t peak = best.estimate.peak_bytes;
+      const bool reached = search.descend(peak - std::min(peak, peak / step + 1));
+      keep_smaller();
+      if (!reached) break;
     }
   }
-  const size_t floor = search.state().estimate.peak_bytes;
-  search.refine(floor);
+  search.set_state(best);
+  search.refine(best.estimate.peak_bytes);
   return search.result(true);
 }
 

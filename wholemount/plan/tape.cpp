@@ -80,6 +80,7 @@ Tape make_tape(std::shared_ptr<const Graph> graph, const Target& target, int num
   const Graph& g = *tape.graph;
   tape.producer.assign(g.values.size(), kNone);
   tape.bytes.assign(g.values.size(), 0);
+  tape.readers.resize(g.values.size());
   const std::vector<bool> wanted = wanted_nodes(g);
   std::vector<TensorDesc> inputs;
   std::vector<TensorDesc> outputs;
@@ -111,6 +112,16 @@ Tape make_tape(std::shared_ptr<const Graph> graph, const Target& target, int num
       if (output != kNone) {
         tape.producer[static_cast<size_t>(output)] = static_cast<int32_t>(tape.steps.size());
         tape.bytes[static_cast<size_t>(output)] = g.value(output).desc.bytes();
+      }
+    }
+    for (const ValueId stored : step.stored) {
+      if (stored == kNone) {
+        continue;
+      }
+      std::vector<int32_t>& readers = tape.readers[static_cast<size_t>(stored)];
+      const auto now = static_cast<int32_t>(tape.steps.size());
+      if (readers.empty() || readers.back() != now) {
+        readers.push_back(now);
       }
     }
     tape.steps.push_back(std::move(step));

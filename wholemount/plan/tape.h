@@ -35,8 +35,9 @@ struct Tape {
   std::shared_ptr<const Graph> graph;
   int num_threads = 1;
   std::vector<TapeStep> steps;
-  std::vector<int32_t> producer;  ///< by ValueId: the step that writes it; kNone
-  std::vector<size_t> bytes;      ///< by ValueId: its memory in the arena; 0 for values not there
+  std::vector<int32_t> producer;              ///< by ValueId: the step that writes it; kNone
+  std::vector<std::vector<int32_t>> readers;  ///< by ValueId: steps that read it, rising
+  std::vector<size_t> bytes;  ///< by ValueId: its memory in the arena; 0 for values not there
 
   [[nodiscard]] const Node& node_of(size_t step) const {
     return graph->nodes[static_cast<size_t>(steps[step].node)];
