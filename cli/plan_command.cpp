@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "cli/job_options.h"
@@ -85,6 +87,45 @@ void print_peak(const Program& program) {
   }
 }
 
+/// What the policies of the largest program save and cost.
+void print_policies(const Program& program) {
+  if (program.policies.empty()) {
+    std::printf("\nevery value is kept: the budget asks for nothing else\n");
+    return;
+  }
+  constexpr std::array kNames = {"recompute", "spill", "stream"};
+  std::printf("\nmemory policies (exact), %lld forward values kept:\n",
+              static_cast<long long>(program.kept_values));
+  std::array<double, kNames.size()> seconds{};
+  std::array<size_t, kNames.size()> bytes{};
+  std::array<int, kNames.size()> count{};
+  for (const PolicyNote& note : program.policies) {
+    const auto kind = static_cast<size_t>(note.kind);
+    seconds[kind] += note.seconds;
+    bytes[kind] += note.bytes;
+    ++count[kind];
+  }
+  for (size_t kind = 0; kind < kNames.size(); ++kind) {
+    if (count[kind] > 0) {
+      std::printf("  %-10s %4d times, %12s not held, %s of %s\n", kNames[kind], count[kind],
+                  format_bytes(bytes[kind]).c_str(), format_duration(seconds[kind]).c_str(),
+                  kind == 0 ? "arithmetic again" : "disk time beside the steps");
+    }
+  }
+  std::printf("  scratch space on disk %s\n", format_bytes(program.spill_bytes).c_str());
+  std::vector<const PolicyNote*> largest;
+  for (const PolicyNote& note : program.policies) largest.push_back(&note);
+  std::stable_sort(largest.begin(), largest.end(),
+                   [](const PolicyNote* a, const PolicyNote* b) { return a->bytes > b->bytes; });
+  for (size_t i = 0; i < std::min<size_t>(largest.size(), 16); ++i) {
+    const PolicyNote& note = *largest[i];
+    std::printf("  %-10s %-36s %12s  for %-40s %s\n", kNames[static_cast<size_t>(note.kind)],
+                note.value.c_str(), format_bytes(note.bytes).c_str(), note.reader.c_str(),
+                format_duration(note.seconds).c_str());
+  }
+  if (largest.size() > 16) std::printf("  and %zu more\n", largest.size() - 16);
+}
+
 void print_nodes(const Program& program) {
   std::printf("\n%-32s %-38s %9s %9s %9s  %s\n", "node", "kernel", "MFLOP", "MB", "ms", "reason");
   for (const Step& step : program.steps) {
@@ -96,6 +137,41 @@ void print_nodes(const Program& program) {
   }
 }
 
+/// What other budgets would do to the job's largest shape.
+struct OtherBudgets {
+  size_t smallest_bytes = 0;
+  double smallest_step_seconds = 0;
+  double more_step_seconds = 0;  ///< with 1 GiB more
+  double all_step_seconds = 0;   ///< without a budget
+};
+
+OtherBudgets plan_other_budgets(const JobSpec& job, const PlanSpec& spec, const TimeModel& time,
+                                const JobPlan& plan) {
+  JobSpec largest = job;
+  largest.train_extents.assign(static_cast<size_t>(update_batch(job)), plan.largest.front());
+  largest.validation_extents.assign(1, plan.largest.front());
+  const auto plan_with = [&](size_t budget) {
+    JobPrograms programs(largest, spec, time);
+    return plan_job(largest, programs, spec.num_threads, budget);
+  };
+  OtherBudgets others;
+  const JobPlan smallest = plan_with(1);
+  others.smallest_bytes = smallest_budget_bytes(smallest);
+  others.smallest_step_seconds = smallest.step_seconds;
+  others.more_step_seconds = plan_with(plan.budget_bytes + (size_t{1} << 30)).step_seconds;
+  others.all_step_seconds = plan_with(SIZE_MAX).step_seconds;
+  return others;
+}
+
+void print_other_budgets(const OtherBudgets& others) {
+  std::printf(
+      "\nsmallest budget %s (update %s); 1 GiB more than now: update %s; without a budget %s\n",
+      format_bytes(others.smallest_bytes).c_str(),
+      format_duration(others.smallest_step_seconds).c_str(),
+      format_duration(others.more_step_seconds).c_str(),
+      format_duration(others.all_step_seconds).c_str());
+}
+
 void run_plan(const PlanOptions& options) {
   const RunConfig config = cli::read_config(options.config, options.common);
   const int threads = thread_count(options.common);
@@ -105,15 +181,28 @@ void run_plan(const PlanOptions& options) {
   JobPrograms programs(job, spec, time);
   const size_t budget = memory_budget_bytes(config, options.config.memory);
   const JobPlan plan = plan_job(job, programs, threads, budget);
+  // Only where the budget binds: it takes a few more searches.
+  std::optional<OtherBudgets> others;
+  if (plan.recomputed_values + plan.spilled_values > 0) {
+    others = plan_other_budgets(job, spec, time, plan);
+  }
   if (options.common.json) {
     nlohmann::ordered_json json = plan_json(job, plan);
     json["calibrated"] = time.measured;
     json["budget_bytes"] = budget;
+    if (others.has_value()) {
+      json["smallest_budget_bytes"] = others->smallest_bytes;
+      json["smallest_budget_step_seconds"] = others->smallest_step_seconds;
+      json["next_gib_step_seconds"] = others->more_step_seconds;
+      json["unlimited_step_seconds"] = others->all_step_seconds;
+    }
     std::printf("%s\n", json.dump(2).c_str());
   } else {
     print_plan(job, plan, time);
     const UpdateProgram& program = programs.update.get(plan.largest);
     print_peak(*program.program);
+    print_policies(*program.program);
+    if (others.has_value()) print_other_budgets(*others);
     if (options.verbose) {
       print_nodes(*program.program);
     }

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "wholemount/base/rng.h"
@@ -19,7 +21,28 @@ struct SmallRun {
   bool unshared = false;
   std::optional<NormKind> norm = NormKind::instance;
   bool same_shapes = false;
+  /// Memory between the least that works (0) and what keeping everything takes (1).
+  double budget = 1;
+  bool recompute = true;
+  bool spill = false;
 };
+
+/// Sets the arena budget to a part of the way from the floor of the programs for `extents` to all.
+void set_budget(const SmallRun& c, UpdatePrograms& programs,
+                const std::vector<std::vector<Extent3>>& extents) {
+  const auto largest = [&](size_t budget) {
+    programs.set_arena_budget(budget);
+    size_t bytes = 0;
+    for (const std::vector<Extent3>& group : extents) {
+      bytes = std::max(bytes, programs.get(group).program->arena_bytes);
+    }
+    return static_cast<double>(bytes);
+  };
+  const double floor = largest(0);
+  const double all = largest(SIZE_MAX);
+  EXPECT_LT(floor, 0.95 * all);
+  programs.set_arena_budget(static_cast<size_t>(floor + c.budget * (all - floor)));
+}
 
 std::string digest_after_three_updates(const SmallRun& c) {
   UNet3dSpec net;
@@ -34,6 +57,9 @@ std::string digest_after_three_updates(const SmallRun& c) {
   PlanSpec plan_spec;
   plan_spec.num_threads = c.threads;
   plan_spec.unshared = c.unshared;
+  plan_spec.recompute = c.recompute;
+  plan_spec.spill = c.spill;
+  plan_spec.smallest_moved_bytes = size_t{4} << 10;
   UpdatePrograms programs(unet3d_network(net), loss, plan_spec, default_time_model(c.threads));
 
   std::vector<Extent3> extents;
@@ -52,17 +78,26 @@ std::string digest_after_three_updates(const SmallRun& c) {
     }
   }
   const auto micro = static_cast<size_t>(c.micro_batch);
-  size_t arena_bytes = 0;
+  std::vector<std::vector<Extent3>> groups;
   for (size_t s = 0; s < extents.size(); s += micro) {
-    arena_bytes = std::max(arena_bytes,
-                           programs.get(std::span(extents).subspan(s, micro)).program->arena_bytes);
+    const auto group = std::span(extents).subspan(s, micro);
+    groups.emplace_back(group.begin(), group.end());
+  }
+  if (c.budget < 1) {
+    set_budget(c, programs, groups);
+  }
+  size_t arena_bytes = 0;
+  size_t spill_bytes = 0;
+  for (const std::vector<Extent3>& group : groups) {
+    arena_bytes = std::max(arena_bytes, programs.get(group).program->arena_bytes);
+    spill_bytes = std::max(spill_bytes, programs.get(group).program->spill_bytes);
   }
   OptimiserSpec optimiser;
   const GradientFold fold(c.batch, 8);
   ParameterStore store(programs.get(std::span(extents).first(micro)).graph.graph->parameters,
                        {fold.num_slots(), num_optimiser_states(optimiser)});
   store.initialise(3, pool);
-  Session session(pool, store, arena_bytes);
+  Session session(pool, store, arena_bytes, std::filesystem::current_path().string(), spill_bytes);
   UpdateRunner runner(programs, session, 8);
   for (int64_t step = 0; step < 3; ++step) {
     runner.begin(c.batch);
@@ -112,6 +147,29 @@ TEST(Determinism, batch_norm_over_the_update_does_not_depend_on_threads_or_shari
   EXPECT_EQ(digest_after_three_updates(c), one);
   c.unshared = true;
   EXPECT_EQ(digest_after_three_updates(c), one);
+}
+
+TEST(Determinism, weights_do_not_depend_on_the_memory_budget) {
+  const std::string unlimited = digest_after_three_updates({.threads = 2, .batch = 4});
+  for (const double budget : {0.0, 0.5}) {
+    for (const auto& [recompute, spill] : {std::pair{true, false}, {false, true}, {true, true}}) {
+      EXPECT_EQ(
+          digest_after_three_updates(
+              {.threads = 2, .batch = 4, .budget = budget, .recompute = recompute, .spill = spill}),
+          unlimited)
+          << "budget " << budget << ", recompute " << recompute << ", spill " << spill;
+    }
+  }
+}
+
+TEST(Determinism, batch_norm_over_the_update_does_not_depend_on_the_memory_budget) {
+  SmallRun c{.threads = 2, .micro_batch = 4, .batch = 4, .norm = NormKind::batch};
+  const std::string unlimited = digest_after_three_updates(c);
+  c.spill = true;
+  for (const double budget : {0.0, 0.3}) {
+    c.budget = budget;
+    EXPECT_EQ(digest_after_three_updates(c), unlimited) << "budget " << budget;
+  }
 }
 
 TEST(Determinism, another_batch_split_gives_other_bits) {

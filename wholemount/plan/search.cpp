@@ -13,16 +13,19 @@ namespace {
 /// Costs below this are noise of the time model; it also makes larger savings win among free ones.
 constexpr double kSecondsFloor = 1e-6;
 
-/// Aims of the floor search fall by 1/kAimStep down to 1/kLowestAim of what keeping all takes; from
-/// the best result on, by 1/kFinalSteps.
-constexpr size_t kLowestAim = 32;
-constexpr size_t kAimStep = 4;
-constexpr size_t kFinalSteps[] = {32, 128};
+/// Searches with lower aims take other ways and may end better, or come to the budget at all where
+/// the straight way is blocked. Aims fall by 1/kAimStep each.
+constexpr int kAims = 8;
+constexpr size_t kAimStep = 10;
 
-/// When a budget cannot be met, lower ones are tried: their searches take other ways. Each is by
-/// 1/kRetryStep lower than the last.
-constexpr int kRetries = 6;
-constexpr size_t kRetryStep = 8;
+/// A plan that takes this much of the time without a budget is not searched further.
+constexpr double kFreeEnough = 1.002;
+
+/// The floor search aims down to 1/kLowestAim of what keeping all takes; from the best result on,
+/// by 1/kFinalSteps.
+constexpr size_t kLowestAim = 32;
+constexpr size_t kFloorAimStep = 4;
+constexpr size_t kFinalSteps[] = {32, 128};
 
 /// Policies with their schedule and estimate.
 struct State {
@@ -57,9 +60,27 @@ class Search {
   void refine(size_t budget_bytes) {
     for (int round = 0; round < kRefineRounds; ++round) {
       const double before = state_.estimate.seconds;
+      refine_values(budget_bytes);
       refine_timing(budget_bytes);
       refine_uses(budget_bytes);
       if (state_.estimate.seconds >= before - kSecondsFloor || exhausted()) break;
+    }
+  }
+
+  /// Keeps a moved value after all, lets the greedy find room for it elsewhere, and stays there if
+  /// that is faster; value after value.
+  void exchange(size_t budget_bytes) {
+    for (const ValueId value : moved_values()) {
+      if (exhausted()) return;
+      State before = state_;
+      std::optional<State> without = evaluate(without_value(state_.policies, value));
+      if (!without.has_value()) continue;
+      state_ = std::move(*without);
+      if (descend(budget_bytes)) {
+        refine(budget_bytes);
+        if (state_.estimate.seconds < before.estimate.seconds - kSecondsFloor) continue;
+      }
+      state_ = std::move(before);
     }
   }
 
@@ -144,6 +165,27 @@ class Search {
     return true;
   }
 
+  /// Drops all that was decided about a value at once.
+  static Policies without_value(Policies policies, ValueId value) {
+    std::erase_if(policies.uses, [&](const auto& entry) { return entry.first.value == value; });
+    std::erase_if(policies.late_reads, [&](const Use& use) { return use.value == value; });
+    policies.streamed_out.erase(value);
+    policies.hurried_writes.erase(value);
+    return policies;
+  }
+
+  [[nodiscard]] std::set<ValueId> moved_values() const {
+    std::set<ValueId> values = state_.policies.streamed_out;
+    for (const auto& [use, access] : state_.policies.uses) values.insert(use.value);
+    return values;
+  }
+
+  void refine_values(size_t budget_bytes) {
+    for (const ValueId value : moved_values()) {
+      try_policies(without_value(state_.policies, value), budget_bytes);
+    }
+  }
+
   void refine_timing(size_t budget_bytes) {
     const std::set<ValueId> hurried = state_.policies.hurried_writes;
     for (const ValueId value : hurried) {
@@ -201,17 +243,27 @@ class Search {
 SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts) {
   Search search(tape, spec, cuts);
   const State start = search.state();
+  std::optional<State> best;
   size_t aim = spec.budget_bytes;
-  for (int attempt = 0; attempt <= kRetries; ++attempt) {
+  for (int attempt = 0; attempt < kAims && (!best.has_value() || !search.exhausted()); ++attempt) {
     search.set_state(start);
     search.descend(aim);
     if (search.state().estimate.peak_bytes <= spec.budget_bytes) {
       if (!search.state().policies.empty()) search.refine(spec.budget_bytes);
-      return search.result(true);
+      if (!best.has_value() || search.state().estimate.seconds < best->estimate.seconds) {
+        best = search.state();
+      }
+      // Nothing to gain where the budget costs nothing.
+      if (best->estimate.seconds <= start.estimate.seconds * kFreeEnough) break;
     }
-    aim -= aim / kRetryStep;
+    aim -= aim / kAimStep;
   }
-  return search.result(false);
+  if (!best.has_value()) return search.result(false);
+  search.set_state(*best);
+  if (best->estimate.seconds > start.estimate.seconds * kFreeEnough) {
+    search.exchange(spec.budget_bytes);
+  }
+  return search.result(true);
 }
 
 SearchResult search_floor(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts) {
@@ -223,7 +275,7 @@ SearchResult search_floor(const Tape& tape, const SearchSpec& spec, StreamCuts& 
   };
   // A lower aim opens other ways, and a search that fails may still come low: try a range of aims.
   for (size_t aim = start.estimate.peak_bytes; aim > start.estimate.peak_bytes / kLowestAim;
-       aim -= aim / kAimStep) {
+       aim -= aim / kFloorAimStep) {
     search.set_state(start);
     search.descend(aim);
     keep_smaller();

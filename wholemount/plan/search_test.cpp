@@ -1,0 +1,176 @@
+#include "wholemount/plan/search.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "wholemount/base/rng.h"
+
+namespace wholemount {
+namespace {
+
+/// Costs its node's share of time; sizes come from the shapes.
+class CostKernel : public Kernel {
+ public:
+  explicit CostKernel(int64_t flops) : flops_(flops) {}
+  [[nodiscard]] std::string name() const override { return "cost"; }
+  [[nodiscard]] int64_t flops() const override { return flops_; }
+  [[nodiscard]] int64_t traffic_bytes() const override { return 1; }
+  [[nodiscard]] int64_t num_tasks(int) const override { return 1; }
+  [[nodiscard]] bool streamable() const override { return false; }
+  void run(int, int64_t, const KernelArgs&) const override {}
+  [[nodiscard]] Box3 input_box(int, int64_t, int) const override { return {}; }
+  [[nodiscard]] Box3 output_box(int, int64_t, int) const override { return {}; }
+
+ private:
+  int64_t flops_;
+};
+
+/// One output of `elements` values; takes `flops` operations.
+class CostOp : public Op {
+ public:
+  CostOp(int64_t elements, int64_t flops) : elements_(elements), flops_(flops) {}
+  [[nodiscard]] std::string name() const override { return "cost"; }
+  [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc>) const override {
+    return {TensorDesc::plain(1, 1, {1, 1, elements_})};
+  }
+  [[nodiscard]] Box3 input_region(int, const Box3& box,
+                                  std::span<const TensorDesc>) const override {
+    return box;
+  }
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(const PrepareContext&) const override {
+    return std::make_shared<CostKernel>(flops_);
+  }
+
+ private:
+  int64_t elements_;
+  int64_t flops_;
+};
+
+/// A chain of forward steps of random sizes and costs whose values are all read again in reverse.
+Tape random_tape(uint64_t seed, int layers) {
+  CounterRng rng(seed, 0, 0, "search");
+  const auto op = [&] {
+    return std::make_shared<CostOp>(static_cast<int64_t>(1024 * (1 + rng.next_below(8))),
+                                    static_cast<int64_t>(1'000'000 * (1 + rng.next_below(20))));
+  };
+  GraphBuilder builder(op());
+  std::vector<ValueId> values{builder.input("x", TensorDesc::plain(1, 1, {1, 1, 1024}))};
+  for (int i = 0; i < layers; ++i) {
+    std::vector<ValueId> inputs{values.back()};
+    if (i > 1 && rng.next_below(3) == 0) inputs.push_back(values[rng.next_below(values.size())]);
+    values.push_back(builder.add(op(), inputs, "f" + std::to_string(i)).front());
+  }
+  builder.set_pass(Pass::backward);
+  ValueId gradient = values.back();
+  for (int i = layers; i-- > 0;) {
+    gradient =
+        builder.add(op(), {gradient, values[static_cast<size_t>(i)]}, "b" + std::to_string(i))
+            .front();
+  }
+  builder.keep(gradient);
+  return make_tape(std::make_shared<const Graph>(builder.finish()), {}, 1, default_time_model(1));
+}
+
+SearchSpec search_spec(bool recompute, bool spill) {
+  SearchSpec spec;
+  spec.recompute = recompute;
+  spec.spill = spill;
+  spec.estimate.disk_read_bytes_per_second = 1e9;
+  spec.estimate.disk_write_bytes_per_second = 5e8;
+  return spec;
+}
+
+/// The least time of all subsets of the backward pass's readings, each kept, recomputed or
+/// reloaded.
+double brute_force_seconds(const Tape& tape, const SearchSpec& spec) {
+  std::vector<Use> uses;
+  for (size_t step = 0; step < tape.steps.size(); ++step) {
+    for (const ValueId value : tape.steps[step].stored) {
+      if (value != kNone && tape.steps[step].backward &&
+          !tape.steps[static_cast<size_t>(tape.producer[static_cast<size_t>(value)])].backward) {
+        uses.push_back({value, static_cast<int32_t>(step), static_cast<int32_t>(step)});
+      }
+    }
+  }
+  StreamCuts cuts(tape);
+  double best = 1e300;
+  size_t combinations = 1;
+  for (size_t i = 0; i < uses.size(); ++i) combinations *= 3;
+  for (size_t code = 0; code < combinations; ++code) {
+    Policies policies;
+    bool allowed = true;
+    size_t rest = code;
+    for (const Use& use : uses) {
+      const size_t choice = rest % 3;
+      rest /= 3;
+      if (choice == 1) policies.uses[use] = Access::recompute;
+      if (choice == 2) policies.uses[use] = Access::reload;
+      allowed = allowed && (choice != 1 || spec.recompute) && (choice != 2 || spec.spill);
+    }
+    if (!allowed) continue;
+    const Schedule schedule = make_schedule(tape, policies);
+    const auto result = estimate(tape, policies, schedule, spec.estimate, cuts);
+    if (result.has_value() && result->peak_bytes <= spec.budget_bytes) {
+      best = std::min(best, result->seconds);
+    }
+  }
+  return best;
+}
+
+TEST(Search, comes_within_five_per_cent_of_brute_force_on_small_tapes) {
+  int compared = 0;
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const Tape tape = random_tape(seed, 6);
+    for (const auto& [recompute, spill] : {std::pair{true, false}, {false, true}, {true, true}}) {
+      SearchSpec spec = search_spec(recompute, spill);
+      StreamCuts cuts(tape);
+      const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
+      for (const size_t percent : {90, 75, 60}) {
+        spec.budget_bytes = all * percent / 100;
+        const double least = brute_force_seconds(tape, spec);
+        if (least >= 1e300) continue;
+        const SearchResult found = search_policies(tape, spec, cuts);
+        ++compared;
+        ASSERT_TRUE(found.fits) << "seed " << seed << ", " << percent << " %";
+        EXPECT_LE(found.estimate.peak_bytes, spec.budget_bytes);
+        EXPECT_LE(found.estimate.seconds, 1.05 * least)
+            << "seed " << seed << ", " << percent << " %, recompute " << recompute << ", spill "
+            << spill;
+      }
+    }
+  }
+  EXPECT_GT(compared, 100);
+}
+
+TEST(Search, a_budget_that_everything_fits_changes_nothing) {
+  const Tape tape = random_tape(1, 8);
+  StreamCuts cuts(tape);
+  const SearchResult found = search_policies(tape, search_spec(true, true), cuts);
+  EXPECT_TRUE(found.fits);
+  EXPECT_TRUE(found.policies.empty());
+}
+
+TEST(Search, an_impossible_budget_is_said_to_be_one) {
+  const Tape tape = random_tape(1, 8);
+  StreamCuts cuts(tape);
+  SearchSpec spec = search_spec(true, true);
+  spec.budget_bytes = 1;
+  EXPECT_FALSE(search_policies(tape, spec, cuts).fits);
+}
+
+TEST(Search, the_floor_is_a_budget_that_is_met) {
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const Tape tape = random_tape(seed, 12);
+    StreamCuts cuts(tape);
+    SearchSpec spec = search_spec(true, true);
+    const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
+    const size_t floor = search_floor(tape, spec, cuts).estimate.peak_bytes;
+    EXPECT_LT(floor, all);
+  }
+}
+
+}  // namespace
+}  // namespace wholemount
