@@ -29,6 +29,7 @@ std::string report_of(const TrainOptions& options, const TrainSummary& summary, 
   ReportSpec spec;
   spec.run_folder = options.out;
   spec.threads = threads;
+  spec.memory = options.config.memory;
   // A stopped run ends at once, as whoever stopped it expects.
   spec.predict = summary.status == "finished" || summary.status == "target-reached";
   try {

@@ -11,6 +11,7 @@
 #include "wholemount/predict/predict_files.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/checkpoint.h"
+#include "wholemount/train/job_plan.h"
 #include "wholemount/train/model_file.h"
 #include "wholemount/train/run_folder.h"
 
@@ -37,7 +38,9 @@ class Study {
     if (indices_.empty()) return study;
     study.weights = load_parameters();
     {
-      Session session(*spec_.pool, *store_, plan_arena());
+      const size_t arena_bytes = plan_arena();
+      Session session(*spec_.pool, *store_, arena_bytes, data_.job.config.memory.spill.value_or(""),
+                      spill_bytes_);
       for_each_case(session, indices_, [&](const LoadedCase& loaded, const TensorView& labels) {
         study.cases.push_back(score(loaded, labels));
         if (spec_.progress) spec_.progress(study.cases.size(), indices_.size());
@@ -51,8 +54,8 @@ class Study {
 
  private:
   InferencePrograms make_programs() {
-    PlanSpec plan_spec;
-    plan_spec.num_threads = spec_.pool->num_threads();
+    PlanSpec plan_spec = plan_spec_from_config(data_.job.config, spec_.pool->num_threads());
+    plan_spec.arena_budget_bytes = spec_.arena_budget_bytes;
     InferenceSpec inference;
     inference.target = data_.job.task.target;
     return {data_.job.network, inference, plan_spec,
@@ -90,7 +93,9 @@ class Study {
     for (const int64_t index : indices_) {
       extents.push_back(data_.extents[static_cast<size_t>(index)]);
       const Extent3 padded = place_volume(extents.back(), data_.evaluation_load.shape).padded;
-      arena_bytes = std::max(arena_bytes, programs_.get(padded).program->arena_bytes);
+      const Program& program = *programs_.get(padded).program;
+      arena_bytes = std::max(arena_bytes, program.arena_bytes);
+      spill_bytes_ = std::max(spill_bytes_, program.spill_bytes);
     }
     staging_ = plan_staging(data_.evaluation_load, extents, 2);
     const size_t need = arena_bytes + staging_.total_bytes;
@@ -229,6 +234,7 @@ class Study {
   InferencePrograms programs_;
   std::unique_ptr<ParameterStore> store_;
   StagingPlan staging_;
+  size_t spill_bytes_ = 0;
   std::vector<int64_t> indices_;
   bool classes_ = false;
 };

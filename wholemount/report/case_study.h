@@ -47,6 +47,7 @@ struct CaseStudySpec {
   int64_t num_samples = 3;
   std::string out_folder;  ///< for the samples' label maps
   ThreadPool* pool = nullptr;
+  size_t arena_budget_bytes = SIZE_MAX;                   ///< see PlanSpec
   std::function<void(size_t done, size_t all)> progress;  ///< may be empty
 };
 

@@ -61,11 +61,13 @@ class ReportBuilder {
   std::string timeline_section() {
     const std::string heading = "Memory of one update";
     if (!data_) return left_out(heading, "The timeline is", no_data_);
-    PlanSpec plan_spec;
-    plan_spec.num_threads = spec_.threads;
+    const RunConfig& config = data_->job.config;
+    const PlanSpec plan_spec = plan_spec_from_config(config, spec_.threads);
     JobPrograms programs(data_->job, plan_spec,
                          current_time_model(plan_spec.target, spec_.threads));
-    const JobPlan plan = plan_job(data_->job, programs, spec_.threads);
+    const JobPlan plan =
+        plan_job(data_->job, programs, spec_.threads, memory_budget_bytes(config, spec_.memory));
+    arena_bytes_ = plan.arena_bytes;
     MemoryTimeline timeline = memory_timeline(*programs.update.get(plan.largest).program);
     const MemoryPlan& memory = plan.memory;
     const size_t other =
@@ -106,6 +108,7 @@ class ReportBuilder {
       spec.out_folder = folder_.string();
       spec.pool = &pool_;
       spec.progress = spec_.progress;
+      spec.arena_budget_bytes = arena_bytes_;
       study = study_cases(*data_, spec);
     } catch (const OutputError&) {
       throw;
@@ -153,6 +156,7 @@ class ReportBuilder {
   }
 
   const ReportSpec& spec_;
+  size_t arena_bytes_ = SIZE_MAX;  ///< of the run's plan; predictions stay within it
   RunRecord run_;
   std::filesystem::path folder_;
   ThreadPool pool_;

@@ -15,6 +15,7 @@ struct ReportSpec {
   /// Predict the validation cases, for their scores and pictures: about the time of an evaluation.
   bool predict = true;
   int threads = 1;
+  std::string memory;  ///< as --memory of train; empty: the run's configuration, or what is free
   std::function<void(size_t done, size_t all)> progress;  ///< of the validation cases; may be empty
 };
 
