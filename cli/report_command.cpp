@@ -14,6 +14,7 @@ namespace {
 struct ReportOptions {
   CommonOptions common;
   std::string run;
+  std::string data;
   int64_t cases = 3;
 };
 
@@ -24,6 +25,7 @@ void show_progress(size_t done, size_t all) {
 void run_report(const ReportOptions& options) {
   ReportSpec spec;
   spec.run_folder = options.run;
+  spec.data_root = options.data;
   spec.num_samples = options.cases;
   spec.threads = thread_count(options.common);
   if (stderr_is_terminal()) spec.progress = show_progress;
@@ -46,6 +48,8 @@ void add_report_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("report", "rebuild a run's report.html and its pictures");
   auto options = std::make_shared<ReportOptions>();
   command->add_option("run", options->run, "run folder")->required();
+  command->add_option("--data", options->data,
+                      "the data set's folder, where it has moved since the training");
   command
       ->add_option("--cases", options->cases,
                    "sample cases shown, from the worst to the best (default: 3)")

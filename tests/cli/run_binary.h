@@ -8,6 +8,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "wholemount/image/volume_test_support.h"
 
@@ -28,7 +29,7 @@ inline std::string quoted(const std::string& argument) {
 }
 
 /// Runs the built binary with these arguments.
-inline CommandResult run_binary(std::initializer_list<std::string> arguments) {
+inline CommandResult run_binary(const std::vector<std::string>& arguments) {
   const TemporaryFolder folder;
   std::string command = quoted(WM_BINARY);
   for (const std::string& argument : arguments) command += " " + quoted(argument);

@@ -66,7 +66,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;
 .chart+.scroll{margin-top:18px}
 .facts th{width:11em;font-weight:400;color:var(--soft)}
 .case{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:14px;margin:0 0 18px}
-.case p{margin:8px 0 0}
+.case p{margin:8px 0 0;max-width:none}
 .rank{display:inline-block;background:var(--ink);color:var(--paper);border-radius:4px;padding:0 7px;font-size:.82rem;font-weight:600}
 .score{float:right;font-variant-numeric:tabular-nums}
 .views{display:grid;grid-template-columns:var(--columns);gap:12px;align-items:end}
@@ -77,12 +77,15 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;
 details pre{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:12px;overflow-x:auto;font-size:.82rem}
 summary{cursor:pointer}
 @media (max-width:600px){.scroll table{font-size:.85rem}.scroll th,.scroll td{padding-right:8px}.scroll tbody th{min-width:6.2em}main{padding:16px 12px 40px}.views{grid-template-columns:1fr}.score{float:none;display:block}
-.cards{grid-template-columns:repeat(2,1fr)}.facts th{width:8.5em}}
+.cards{grid-template-columns:repeat(2,1fr)}.facts th{width:8.5em}
+.wide{overflow-x:auto}.wide::after{content:"The picture goes on: swipe sideways.";display:block;margin-top:6px;font-size:.8rem;color:var(--soft)}}
 @media print{:root{color-scheme:light;--paper:#fff;--panel:#fff;--ink:#000;--soft:#444;--rule:#bbb;
 --c0:#1f6fd0;--c1:#c2410c;--c2:#15803d;--c3:#9333ea;--c4:#b4881b;--c5:#0e7490;
 --k0:#3b82d6;--k1:#e07b39;--k2:#b9a23a;--b0:#5b6470;--b1:#7b8592;--b2:#98a1ad;--b3:#b4bcc6;--b4:#ced4db;--alarm:#d11a2a}
 body{font-size:11pt}main{max-width:none;padding:0}.script .view input{display:none}
-.wide svg{min-width:0}.grid{grid-template-columns:1fr 1fr}figure,.case,.cards div,tr{break-inside:avoid}h2,h3{break-after:avoid}
+.cards{grid-template-columns:repeat(5,1fr)}.cards dd{font-size:1.1rem}
+.scroll{overflow:visible}.scroll table{font-size:.75rem}.scroll td.n,.scroll th.n{white-space:normal;padding-right:6px}
+pre{white-space:pre-wrap}.wide::after{content:none}.wide svg{min-width:0}.grid{grid-template-columns:1fr 1fr}figure,.case,.cards div,tr{break-inside:avoid}h2,h3{break-after:avoid}
 .views{grid-template-columns:var(--columns)}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 )css";
@@ -111,6 +114,10 @@ constexpr std::string_view kScript = R"js(
     }
     slider.value = slider.defaultValue;
     slider.addEventListener("input", show);
+  });
+  // Paper cannot be unfolded.
+  window.addEventListener("beforeprint", function () {
+    document.querySelectorAll("details").forEach(function (part) { part.open = true; });
   });
 })();
 )js";

@@ -43,6 +43,7 @@ class ReportBuilder {
 
  private:
   void open_data() {
+    if (!spec_.data_root.empty()) run_.config.data.root = spec_.data_root;
     try {
       data_ = std::make_unique<DataJob>(job_from_data(run_.config));
     } catch (const Error& error) {

@@ -11,6 +11,7 @@ namespace wholemount {
 /// What `wholemount report` makes.
 struct ReportSpec {
   std::string run_folder;
+  std::string data_root;  ///< where the data set lies now; empty: where the run found it
   int64_t num_samples = 3;
   /// Predict the validation cases, for their scores and pictures: about the time of an evaluation.
   bool predict = true;

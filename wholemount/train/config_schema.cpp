@@ -70,8 +70,10 @@ ConfigRule shape_rule() {
 
 Rules data_rules() {
   return {
-      not_counted(text("data.root", WM_MEMBER(data.root),
-                       "Folder of the data set, relative to the current folder")),
+      not_counted(
+          text("data.root", WM_MEMBER(data.root),
+               "Folder of the data set, relative to the current folder; the run folder keeps the "
+               "whole path")),
       text("data.layout", WM_MEMBER(data.layout),
            "\"auto\" detects it; else \"msd\", \"nnunet\", \"brats\" or \"csv\""),
       texts("data.channels", WM_MEMBER(data.channels), "Channels to read by name; []: all"),

@@ -137,10 +137,20 @@ class Training {
       state_.config_digest = config_digest(config_);
       state_.data_digest = data_.data_digest;
       state_.net_spec = net_spec_;
-      folder_->write(RunFolderNames::config, to_toml(config_));
+      folder_->write(RunFolderNames::config, to_toml(portable_config()));
       folder_->write(RunFolderNames::plan, plan_json(job_, plan_).dump(2) + "\n");
     }
     log_ = std::make_unique<RunLog>(*folder_, state_.step);
+  }
+
+  /// The configuration with the data set's whole path, so that the run folder and its model serve
+  /// from any current folder.
+  [[nodiscard]] RunConfig portable_config() const {
+    RunConfig config = config_;
+    std::error_code error;
+    const std::filesystem::path root = std::filesystem::absolute(config.data.root, error);
+    if (!error) config.data.root = root.lexically_normal().string();
+    return config;
   }
 
   /// The cases of an epoch, in order. Without train.steps_per_epoch an epoch is one pass over the
@@ -344,7 +354,8 @@ class Training {
 
   TrainSummary finish(const std::string& status) {
     progress_.finish();
-    save_model(folder_->file(RunFolderNames::model).string(), config_, job_.task, *store_);
+    save_model(folder_->file(RunFolderNames::model).string(), portable_config(), job_.task,
+               *store_);
     TrainSummary summary;
     summary.status = status;
     summary.epochs = state_.epoch;
