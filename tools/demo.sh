@@ -17,7 +17,7 @@ epochs_for_five_minutes() {
   "$wm" plan "$config" "${settings[@]}" --json >"$out.plan.json"
   seconds=$(json_number "$out.plan.json" epoch_seconds)
   rm -f "$out.plan.json"
-  awk -v s="$seconds" 'BEGIN { n = int(300 / (s + 0.001)); print n < 1 ? 1 : n > 40 ? 40 : n }'
+  awk -v s="$seconds" 'BEGIN { n = int(300 / (s + 0.001)); print (n < 1 ? 1 : (n > 40 ? 40 : n)) }'
 }
 
 # The last lines: what a newcomer came for.

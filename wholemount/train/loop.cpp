@@ -294,6 +294,7 @@ class Training {
     line["seconds"] = monotonic_seconds() - begin;
     log_->append(line);
     tell_evaluation(result.mean_loss(), monotonic_seconds() - begin);
+    show_progress({});
   }
 
   void tell_evaluation(double loss, double seconds) {
