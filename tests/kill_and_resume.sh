@@ -31,7 +31,7 @@ log_without_times() { sed 's/,"seconds":[^,}]*//' "$1/log.jsonl"; }
 
 lines() { if [[ -f $1/log.jsonl ]]; then wc -l <"$1/log.jsonl"; else echo 0; fi; }
 
-"$program" train "$work/config.toml" --out "$work/whole" >/dev/null 2>&1
+"$program" train "$work/config.toml" --out "$work/whole" --no-report >/dev/null 2>&1
 wanted=$(digest "$work/whole")
 total=$(lines "$work/whole")
 echo "uninterrupted: $total lines of log, $wanted"
@@ -42,7 +42,7 @@ while ((killed < kills)); do
   round=$((round + 1))
   run="$work/run$round"
   while true; do
-    "$program" train "$work/config.toml" --out "$run" --resume >/dev/null 2>"$run.err" &
+    "$program" train "$work/config.toml" --out "$run" --resume --no-report >/dev/null 2>"$run.err" &
     pid=$!
     # From before the first line after the resume to a little after the last one of the run.
     logged=$(lines "$run")
@@ -60,7 +60,7 @@ while ((killed < kills)); do
       wait "$pid" 2>/dev/null || true
       killed=$((killed + 1))
       if ((killed >= kills)); then
-        "$program" train "$work/config.toml" --out "$run" --resume >/dev/null 2>"$run.err"
+        "$program" train "$work/config.toml" --out "$run" --resume --no-report >/dev/null 2>"$run.err"
         break
       fi
     else
