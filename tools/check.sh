@@ -30,8 +30,14 @@ check_preset() {
   build "$1" && run_tests "$1"
 }
 
+# In headless Chromium: no script errors, sliders, light, dark, phone.
+check_report_page() {
+  build release wholemount && "$root/wholemount/report/page_check.sh" "$root/build/release/wholemount"
+}
+
 part "sizes of files" python3 "$root/tools/check_sizes.py" "$root"
 part "format" check_format
+part "report page" check_report_page
 part "tests with address and undefined-behaviour sanitizers" check_preset dev
 part "lint" check_lint
 part "tests with the thread sanitizer" check_preset tsan
