@@ -100,6 +100,7 @@ void run_plan(const PlanOptions& options) {
   const int threads = thread_count(options.common);
   const JobSpec job = job_from_data_or_shape(config);
   PlanSpec spec;
+  spec.target = target_with(config.train.kernels);
   spec.num_threads = threads;
   const TimeModel time = current_time_model(spec.target, threads);
   JobPrograms programs(job, spec, time);

@@ -49,8 +49,9 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-PlanSpec plan_spec(int threads) {
+PlanSpec plan_spec(const RunConfig& config, int threads) {
   PlanSpec spec;
+  spec.target = target_with(config.train.kernels);
   spec.num_threads = threads;
   return spec;
 }
@@ -65,7 +66,7 @@ class Training {
         spec_(spec),
         time_(current_time_model(Target{}, spec.threads)),
         pool_(spec.threads),
-        programs_(job_, plan_spec(spec.threads), time_),
+        programs_(job_, plan_spec(config_, spec.threads), time_),
         plan_(plan_job(job_, programs_, spec.threads)) {
     check_budget(plan_, memory_budget_bytes(config_, spec.memory));
   }
