@@ -30,10 +30,15 @@ check_preset() {
   build "$1" && run_tests "$1"
 }
 
+check_fuzz() {
+  build fuzz && "$root/tools/fuzz.sh" all 30
+}
+
 part "sizes of files" python3 "$root/tools/check_sizes.py" "$root"
 part "format" check_format
 part "tests with address and undefined-behaviour sanitizers" check_preset dev
 part "lint" check_lint
+part "half a minute of fuzzing each reader" check_fuzz
 part "tests with the thread sanitizer" check_preset tsan
 if [[ -x $root/tools/check_spills.sh ]]; then
   part "kernels hold their numbers in registers" "$root/tools/check_spills.sh"

@@ -27,6 +27,9 @@ nlohmann::ordered_json read_json_file(const std::string& path) {
   } catch (const nlohmann::json::parse_error& parse_error) {
     throw FileError(path, static_cast<int64_t>(parse_error.byte),
                     std::string("not valid JSON: ") + parse_error.what());
+  } catch (const nlohmann::json::exception& refusal) {
+    // Numbers beyond float64 are no syntax error to the parser.
+    throw FileError(path, std::string("not valid JSON: ") + refusal.what());
   }
 }
 

@@ -41,7 +41,7 @@ Case make_case(const std::string& image, size_t num_channels) {
 
 bool is_msd_layout(const std::string& root) {
   const std::string path = description_path(root);
-  if (!fs::is_regular_file(path)) return false;
+  if (!is_file(path)) return false;
   const Json description = read_json_file(path);
   return description.is_object() && description.contains("training") &&
          description.contains("modality");
@@ -81,7 +81,7 @@ Dataset read_msd_layout(const std::string& root) {
     if (archiver_leftover(image)) continue;
     const std::string file = (fs::path(root) / image).lexically_normal().string();
     // Training needs no test images, and many keep only the training part of the archive.
-    if (!fs::is_regular_file(file)) continue;
+    if (!is_file(file)) continue;
     dataset.unlabelled.push_back(make_case(file, dataset.channel_names.size()));
   }
   return dataset;

@@ -148,7 +148,9 @@ void SafetensorsFile::read_header(const std::string& text, int64_t data_begin, i
   if (!header.is_object()) {
     throw FileError(path_, 8, "the header is not a JSON object");
   }
-  for (const auto& [name, value] : header.items()) {
+  for (const auto& item : header.items()) {
+    const std::string& name = item.key();
+    const json& value = item.value();
     if (name == "__metadata__") {
       for (const auto& [key, entry] : value.items()) {
         if (!entry.is_string()) {
