@@ -104,6 +104,13 @@ TEST(MsdLayout, numbers_and_paths_beyond_the_systems_limits_are_file_errors) {
   WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "is missing");
 }
 
+TEST(MsdLayout, a_description_nested_without_end_is_a_file_error) {
+  const TemporaryFolder folder;
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  write_text(folder / "dataset.json", "{\"modality\": " + deep + ", \"training\": []}");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "nested more than 256");
+}
+
 void make_brats_case(const TemporaryFolder& folder, const std::string& id, uint8_t enhancing) {
   for (const char* part : {"_flair", "_t1", "_t1ce", "_t2"}) {
     write_test_image(folder / (id + "/" + id + part + ".nii.gz"), kExtent, 1);
