@@ -80,11 +80,12 @@ def written_differences(output, source):
                            f"{read.affine.tolist()}")
     if written.shape != read.shape[:3]:
         differences.append(f"{output}: shape {written.shape}, of {source} {read.shape}")
+    ours, theirs = written.header.as_byteswapped("<"), read.header.as_byteswapped("<")
     for field in GEOMETRY_FIELDS:
         # As bytes: also the signs of zeros.
-        if written.header[field].tobytes() != read.header[field].tobytes():
+        if ours[field].tobytes() != theirs[field].tobytes():
             differences.append(f"{output}: {field} differs from that of {source}")
-    if written.header["pixdim"][:4].tobytes() != read.header["pixdim"][:4].tobytes():
+    if ours["pixdim"][:4].tobytes() != theirs["pixdim"][:4].tobytes():
         differences.append(f"{output}: pixdim differs from that of {source}")
     numpy.asanyarray(written.dataobj)
     return differences
