@@ -68,8 +68,8 @@ struct Dataset {
 ///   "label" (optional), "id" (optional), and one a channel, called as the channel; a single column
 ///   "image" may hold 4-D files. Paths count from the file's folder. A line `#labels,0=background,
 ///   1=edema` before the first line names label values; else the label maps are read for them.
-/// Throws FileError: unknown layout, malformed description (with place), or a file it names is
-/// missing.
+/// Throws FileError: unknown layout (with what the folder lacks), two layouts in one folder,
+/// malformed description (with place), or a file it names is missing.
 [[nodiscard]] Dataset open_dataset(const std::string& root,
                                    std::optional<DatasetLayout> layout = std::nullopt);
 
