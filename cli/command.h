@@ -10,9 +10,9 @@ namespace wholemount::cli {
 
 /// Options every command has.
 struct CommonOptions {
-  bool json = false;            ///< one JSON object on stdout
-  int threads = 0;              ///< 0: as many as the process may use
-  std::optional<uint64_t> seed; ///< overrides the configuration's
+  bool json = false;             ///< one JSON object on stdout
+  int threads = 0;               ///< 0: as many as the process may use
+  std::optional<uint64_t> seed;  ///< overrides the configuration's
 };
 
 /// Adds --json, --threads and --seed.

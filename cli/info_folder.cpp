@@ -8,7 +8,7 @@
 #include "cli/info_report.h"
 #include "wholemount/base/error.h"
 #include "wholemount/data/dataset.h"
-#include "wholemount/image/nifti_reader.h"
+#include "wholemount/image/volume_reader.h"
 
 namespace wholemount::cli {
 
@@ -54,12 +54,12 @@ CaseHeaders read_case_headers(const Dataset& dataset) {
   for (const auto* cases : {&dataset.cases, &dataset.unlabelled}) {
     for (const Case& subject : *cases) {
       if (subject.channels.empty()) continue;
-      const NiftiReader reader(subject.channels.front().path);
-      const Extent3& extent = reader.header().extent;
+      const auto reader = open_volume(subject.channels.front().path);
+      const Extent3& extent = reader->header().extent;
       const Shape shape{extent.d, extent.h, extent.w};
       ++result.shapes[shape];
       result.sizes.add(shape);
-      result.spacings.add(reader.header().geometry.spacing_mm);
+      result.spacings.add(reader->header().geometry.spacing_mm);
     }
   }
   return result;

@@ -2,7 +2,20 @@
 
 #include <cmath>
 
+#include "wholemount/tensor/load_transform.h"
+
 namespace wholemount {
+
+namespace {
+
+/// The values of a tensor of one voxel.
+std::vector<float> channels_of(const TensorView& view) {
+  std::vector<float> values;
+  for (int64_t c = 0; c < view.desc.c; ++c) values.push_back(element<float>(view, 0, c, 0, 0, 0));
+  return values;
+}
+
+}  // namespace
 
 LossAndCounts evaluate_cases(const EvaluationCases& cases, InferencePrograms& programs,
                              Session& session) {
@@ -21,6 +34,11 @@ LossAndCounts evaluate_cases(const EvaluationCases& cases, InferencePrograms& pr
     result.loss_sum += *session.view(*program.program, program.graph.loss).at<const double>(0, 0);
     ++result.losses;
     result.samples.push_back(read_counts(session.view(*program.program, program.graph.counts)));
+    if (program.graph.logits != kNone) {
+      LossAndCounts::Counts& image = result.samples.back();
+      image.logits = channels_of(session.view(*program.program, program.graph.logits));
+      image.features = channels_of(session.view(*program.program, program.graph.features));
+    }
     stream.release(loaded);
   }
   return result;

@@ -66,6 +66,9 @@ struct LossAndCounts {
     std::vector<double> predicted;
     std::vector<double> truth;
     double voxels = 0;
+    // Of evaluations of whole images:
+    std::vector<float> logits;
+    std::vector<float> features;  ///< what the last layer reads
   };
   std::vector<Counts> samples;
   [[nodiscard]] double mean_loss() const {
