@@ -189,7 +189,10 @@ void evaluate_run(const EvaluateOptions& options) {
                             " bytes");
   }
   ThreadPool pool(threads);
-  ParameterStore store(programs.get(data.job.network.divisor).graph.graph->parameters, {});
+  ParameterStore store(
+      programs.get(place_volume(extents.front(), data.evaluation_load.shape).padded)
+          .graph.graph->parameters,
+      {});
   load_weights(SafetensorsFile(path), store);
   ScoreSummary summary;
   {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "tests/cli/run_binary.h"
@@ -77,6 +78,18 @@ TEST_F(Classification, drawn_fields_are_trained_on_evaluated_and_resumed_alike) 
   EXPECT_EQ(json["metric_per_case"].size(), json["images"].get<size_t>());
   EXPECT_EQ(json["metrics"]["top-1"], train.json()["metrics"]["top-1"]);
   EXPECT_TRUE(json["metrics"].contains("NSC"));
+
+  // The same images through predict get the same classes.
+  const CommandResult predicted =
+      run_binary({"predict", run, folder_ / "cells", "--out", folder_ / "out", "--json"});
+  ASSERT_EQ(predicted.exit_code, 0) << predicted.err;
+  std::map<std::string, std::string> called;
+  for (const auto& image : predicted.json()["cases"]) called[image["id"]] = image["class"];
+  EXPECT_EQ(called.size(), 24U);
+  for (const auto& image : json["metric_per_case"]) {
+    EXPECT_EQ(called.at(image["id"]), image["called"]);
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "out/predictions.csv"));
 }
 
 TEST_F(Classification, a_target_ends_the_run_and_is_timed) {

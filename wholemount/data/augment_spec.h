@@ -27,8 +27,8 @@ struct AugmentSpec {
   }
 };
 
-/// Reads "flip", "rot90", "rot15", "affine", "elastic", "intensity-scale", "intensity-shift", "noise";
-/// throws ConfigError naming the nearest known one.
+/// Reads "flip", "rot90", "rot15", "affine", "elastic", "intensity-scale", "intensity-shift",
+/// "noise"; throws ConfigError naming the nearest known one.
 [[nodiscard]] AugmentSpec parse_augment(const std::vector<std::string>& names);
 
 }  // namespace wholemount

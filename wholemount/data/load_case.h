@@ -39,7 +39,7 @@ struct StagingDesc {
   size_t scratch_offset = 0;         ///< bytes, a multiple of 64
   /// One float32 a voxel: of the used part with "affine" or "elastic", of all with "rot15".
   size_t scratch_bytes = 0;
-  size_t bytes = 0;          ///< of all, a multiple of 64
+  size_t bytes = 0;  ///< of all, a multiple of 64
 };
 [[nodiscard]] StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored);
 
@@ -67,7 +67,7 @@ struct CaseRequest {
 struct CaseHeaders {
   std::vector<Extent3> extents;   ///< by case
   std::vector<VoxelType> stored;  ///< by case
-  size_t reader_bytes = 0;       ///< largest VolumeReader::memory_bytes
+  size_t reader_bytes = 0;        ///< largest VolumeReader::memory_bytes
 };
 
 /// Reads the header of every case's first channel. Throws FileError as open_volume does.

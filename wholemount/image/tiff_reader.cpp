@@ -9,6 +9,7 @@
 
 #include "wholemount/base/checked.h"
 #include "wholemount/image/tiff_axes.h"
+#include "wholemount/image/tiff_form.h"
 #include "wholemount/image/tiff_handle.h"
 
 namespace wholemount {
@@ -16,87 +17,7 @@ namespace wholemount {
 namespace {
 
 constexpr int64_t kMostPages = int64_t{1} << 20;
-constexpr int64_t kMostSamples = 4096;
-constexpr int64_t kLongestSide = int64_t{1} << 26;
 constexpr size_t kMostDescription = size_t{16} << 20;
-
-/// How the voxels of one page are stored; equal for all pages of an image.
-struct PageForm {
-  int64_t width = 0;
-  int64_t height = 0;
-  int64_t samples = 1;
-  int64_t bits = 8;
-  int64_t format = SAMPLEFORMAT_UINT;
-  int64_t planar = PLANARCONFIG_CONTIG;
-  int64_t compression = COMPRESSION_NONE;
-  int64_t photometric = PHOTOMETRIC_MINISBLACK;
-  int64_t rows_per_strip = 0;
-  int64_t tile_width = 0;  ///< 0: strips
-  int64_t tile_height = 0;
-  friend bool operator==(const PageForm&, const PageForm&) = default;
-
-  [[nodiscard]] int64_t bytes() const { return bits / 8; }
-  [[nodiscard]] int64_t samples_together() const {
-    return planar == PLANARCONFIG_CONTIG ? samples : 1;
-  }
-  [[nodiscard]] int64_t row_bytes() const { return width * samples_together() * bytes(); }
-};
-
-std::optional<VoxelType> voxel_type(int64_t format, int64_t bits) {
-  if (format == SAMPLEFORMAT_IEEEFP) {
-    if (bits == 32) return VoxelType::f32;
-    return bits == 64 ? std::optional(VoxelType::f64) : std::nullopt;
-  }
-  const bool is_signed = format == SAMPLEFORMAT_INT;
-  if (!is_signed && format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID) return std::nullopt;
-  switch (bits) {
-    case 8:
-      return is_signed ? VoxelType::i8 : VoxelType::u8;
-    case 16:
-      return is_signed ? VoxelType::i16 : VoxelType::u16;
-    case 32:
-      return is_signed ? VoxelType::i32 : VoxelType::u32;
-    case 64:
-      return is_signed ? VoxelType::i64 : VoxelType::u64;
-    default:
-      return std::nullopt;
-  }
-}
-
-std::string compression_name(int64_t compression) {
-  switch (compression) {
-    case COMPRESSION_NONE:
-      return "none";
-    case COMPRESSION_PACKBITS:
-      return "PackBits";
-    case COMPRESSION_LZW:
-      return "LZW";
-    case COMPRESSION_ADOBE_DEFLATE:
-    case COMPRESSION_DEFLATE:
-      return "deflate";
-    case COMPRESSION_JPEG:
-      return "JPEG";
-    default:
-      return "scheme " + std::to_string(compression);
-  }
-}
-
-/// The most bytes one stored byte can stand for; 0: no bound known.
-int64_t largest_expansion(int64_t compression) {
-  switch (compression) {
-    case COMPRESSION_NONE:
-      return 1;
-    case COMPRESSION_PACKBITS:
-      return 64;  // two bytes for 128
-    case COMPRESSION_LZW:
-      return 4096;  // strings of at most 4096 for codes of at least 9 bits
-    case COMPRESSION_ADOBE_DEFLATE:
-    case COMPRESSION_DEFLATE:
-      return 1032;
-    default:
-      return 0;
-  }
-}
 
 void swap_bytes(std::span<std::byte> bytes, int64_t size) {
   for (size_t i = 0; i + static_cast<size_t>(size) <= bytes.size();
@@ -120,7 +41,7 @@ class TiffReader::File {
   }
 
   [[nodiscard]] const std::string& path() const { return handle_.path(); }
-  [[nodiscard]] std::string compression() const { return compression_name(form_.compression); }
+  [[nodiscard]] std::string compression() const { return tiff_compression_name(form_.compression); }
   [[nodiscard]] bool big() const { return TIFFIsBigTIFF(handle_.get()) != 0; }
   [[nodiscard]] size_t memory_bytes() const {
     const int64_t rows = form_.tile_width > 0 ? form_.tile_height : 1;
@@ -134,7 +55,7 @@ class TiffReader::File {
     VolumeHeader header;
     header.extent = {axes_.planes, form_.height, form_.width};
     header.channels = axes_.channels * channels_of_page();
-    header.stored = palette_.empty() ? *voxel_type(form_.format, form_.bits)
+    header.stored = palette_.empty() ? *tiff_voxel_type(form_)
                                      : (form_.bits == 8 ? VoxelType::u8 : VoxelType::u16);
     header.big_endian = TIFFIsBigEndian(handle_.get()) != 0;
     (void)header.payload_bytes();
@@ -182,37 +103,15 @@ class TiffReader::File {
     return std::string(text, strnlen(text, kMostDescription));
   }
 
-  [[nodiscard]] PageForm read_form() const {
-    PageForm form;
-    form.width = handle_.field<uint32_t>(TIFFTAG_IMAGEWIDTH, 0);
-    form.height = handle_.field<uint32_t>(TIFFTAG_IMAGELENGTH, 0);
-    form.samples = handle_.field<uint16_t>(TIFFTAG_SAMPLESPERPIXEL, 1);
-    form.bits = handle_.field<uint16_t>(TIFFTAG_BITSPERSAMPLE, 1);
-    form.format = handle_.field<uint16_t>(TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_UINT);
-    form.planar = handle_.field<uint16_t>(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
-    form.compression = handle_.field<uint16_t>(TIFFTAG_COMPRESSION, COMPRESSION_NONE);
-    form.photometric = handle_.field<uint16_t>(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
-    if (TIFFIsTiled(handle_.get()) != 0) {
-      form.tile_width = handle_.field<uint32_t>(TIFFTAG_TILEWIDTH, 0);
-      form.tile_height = handle_.field<uint32_t>(TIFFTAG_TILELENGTH, 0);
-    } else {
-      form.rows_per_strip =
-          std::clamp<int64_t>(handle_.field<uint32_t>(TIFFTAG_ROWSPERSTRIP, UINT32_MAX), 1,
-                              std::max<int64_t>(1, form.height));
-    }
-    if (form.samples == 1) form.planar = PLANARCONFIG_CONTIG;
-    return form;
-  }
-
   void read_pages() {
     TIFF* tiff = handle_.get();
     do {
       const auto kind = handle_.field<uint32_t>(TIFFTAG_SUBFILETYPE, 0);
       if ((kind & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) != 0) continue;
-      const PageForm form = read_form();
+      const PageForm form = read_page_form(handle_);
       if (pages_.empty()) {
         form_ = form;
-        check_form();
+        check_form(form_, path());
       } else if (form != form_) {
         refuse("page " + std::to_string(pages_.size()) + " is " + std::to_string(form.width) +
                " x " + std::to_string(form.height) + " of " + std::to_string(form.samples) +
@@ -231,39 +130,6 @@ class TiffReader::File {
 
   [[noreturn]] void refuse(const std::string& reason) const { throw FileError(path(), reason); }
 
-  void check_form() const {
-    if (form_.width < 1 || form_.height < 1 || form_.width > kLongestSide ||
-        form_.height > kLongestSide || form_.samples < 1 || form_.samples > kMostSamples) {
-      refuse("its sizes are absurd: " + std::to_string(form_.width) + " x " +
-             std::to_string(form_.height) + " of " + std::to_string(form_.samples) + " samples");
-    }
-    if (!voxel_type(form_.format, form_.bits)) {
-      refuse("has samples of " + std::to_string(form_.bits) + " bits, format " +
-             std::to_string(form_.format) +
-             "; wanted whole numbers of 8, 16, 32 or 64 bits, or float32 or float64: convert it");
-    }
-    if (form_.photometric == PHOTOMETRIC_YCBCR && form_.compression != COMPRESSION_JPEG) {
-      refuse("stores colours as YCbCr; wanted grey, RGB or a palette: convert it");
-    }
-    if (TIFFIsCODECConfigured(static_cast<uint16_t>(form_.compression)) == 0) {
-      refuse("is compressed by " + compression_name(form_.compression) +
-             ", which this build cannot read; store it with LZW, deflate or none");
-    }
-    if (form_.tile_width > 0 &&
-        (form_.tile_height < 1 || form_.tile_width > kLongestSide ||
-         form_.tile_height > kLongestSide ||
-         checked_multiply(form_.tile_height,
-                          std::max(form_.tile_width * form_.samples_together() * form_.bytes(),
-                                   form_.row_bytes())) >
-             static_cast<int64_t>(kTiffLargestAllocation))) {
-      refuse("its tiles are absurd: " + std::to_string(form_.tile_width) + " x " +
-             std::to_string(form_.tile_height));
-    }
-    if (form_.row_bytes() > static_cast<int64_t>(kTiffLargestAllocation)) {
-      refuse("a row of it is larger than 256 MiB");
-    }
-  }
-
   /// Compressed bytes libtiff will hold at a time.
   void note_stored_bytes() {
     const bool tiled = form_.tile_width > 0;
@@ -280,7 +146,7 @@ class TiffReader::File {
 
   /// What the header claims must be able to come out of the file's bytes.
   void check_payload() const {
-    const int64_t expansion = largest_expansion(form_.compression);
+    const int64_t expansion = tiff_largest_expansion(form_.compression);
     const int64_t payload =
         checked_multiply(checked_multiply(checked_multiply(form_.width, form_.height),
                                           checked_multiply(form_.samples, form_.bytes())),

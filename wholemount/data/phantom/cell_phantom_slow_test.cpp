@@ -60,7 +60,8 @@ double logistic_regression(std::vector<Sample> train, std::vector<Sample> test) 
   const auto scores = [&](const Sample& s) {
     std::vector<double> result(kClasses, 0.0);
     for (size_t k = 0; k < kClasses; ++k) {
-      for (size_t f = 0; f < kFeatures; ++f) result[k] += weights[k * kFeatures + f] * s.features[f];
+      for (size_t f = 0; f < kFeatures; ++f)
+        result[k] += weights[k * kFeatures + f] * s.features[f];
     }
     return result;
   };

@@ -80,8 +80,7 @@ TEST(CellDataset, is_read_as_bbbc021_with_equal_classes_and_whole_wells) {
   for (const auto& [well, classes] : classes_of_well) EXPECT_EQ(classes.size(), 1U);
   // The pixels are those of the field drawn alone.
   const Case& field = dataset.cases[9];
-  const std::vector<uint16_t> pixels =
-      draw({40, 48, field.class_index, 2, 0, 9});
+  const std::vector<uint16_t> pixels = draw({40, 48, field.class_index, 2, 0, 9});
   TiffReader reader(field.channels[1].path);
   std::vector<float> values(40 * 48);
   reader.read_planes({0, 0, 1}, values);
