@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kConfig = R"([data]
 root = "ROOT"
 normalise = "percentile"
-split = { by = "well", train = 0.67, validation = 0.33, test = 0.0 }
+split = { by = "well", folds = 2, fold = 0 }
 augment = ["flip"]
 balance = true
 [net]
@@ -84,7 +84,8 @@ TEST_F(Classification, drawn_fields_are_trained_on_evaluated_and_resumed_alike) 
       run_binary({"predict", run, folder_ / "cells", "--out", folder_ / "out", "--json"});
   ASSERT_EQ(predicted.exit_code, 0) << predicted.err;
   std::map<std::string, std::string> called;
-  for (const auto& image : predicted.json()["cases"]) called[image["id"]] = image["class"];
+  const auto predictions = predicted.json();
+  for (const auto& image : predictions["cases"]) called[image["id"]] = image["class"];
   EXPECT_EQ(called.size(), 24U);
   for (const auto& image : json["metric_per_case"]) {
     EXPECT_EQ(called.at(image["id"]), image["called"]);
@@ -110,7 +111,8 @@ TEST_F(Classification, fields_of_different_sizes_are_refused_with_the_key_that_h
   write_field("set/b/2.tif", {1, 64, 96});
   const CommandResult train =
       run_binary({"train", config(folder_ / "set"), "--out", folder_ / "run", "--set",
-                  "data.split={ by = \"case\", train = 1.0, validation = 0.0, test = 0.0 }"});
+                  "data.split={ by = \"case\", folds = \"none\", train = 1.0, validation = 0.0, "
+                  "test = 0.0 }"});
   expect_failure(train, 2, {"1x128x128", "1x128x384", "data.shape"});
 }
 
@@ -136,7 +138,8 @@ TEST_F(Classification, files_that_are_missing_cut_off_or_of_another_type_are_ref
     std::ofstream(folder_ / "two.csv")
         << "id,red,class,well\na,1.tif,x,A1\nb," << second << ",y,A2\nc,1.tif,y,A3\nd,1.tif,x,A4\n";
     return run_binary({"train", config(folder_ / "two.csv"), "--out", folder_ / "run", "--set",
-                       "data.split={ by = \"case\", train = 1.0, validation = 0.0, test = 0.0 }"});
+                       "data.split={ by = \"case\", folds = \"none\", train = 1.0, validation = "
+                       "0.0, test = 0.0 }"});
   };
   expect_failure(train_on("absent.tif"), 3, {"absent.tif", "is missing"});
   expect_failure(train_on("cut.tif"), 3, {"cut.tif", "cut off"});

@@ -149,10 +149,6 @@ Split split_dataset(const Dataset& dataset, const SplitSpec& spec) {
 }
 
 void check_classes_of_split(const Dataset& dataset, const Split& split) {
-  if (dataset.classes.size() < 2) {
-    throw ConfigError(dataset.root + ": holds one class (" + dataset.classes.at(0) +
-                      "); telling classes apart needs at least two");
-  }
   std::vector<int64_t> counts(dataset.classes.size(), 0);
   for (const int64_t index : split.train) {
     ++counts[static_cast<size_t>(dataset.cases[static_cast<size_t>(index)].class_index)];

@@ -20,10 +20,10 @@ struct SplitSpec {
   std::string by = "case";
   /// k-fold: the groups are dealt in turn to so many folds, and fold `fold` validates; the
   /// fractions are not used. None: fractions.
-  std::optional<int64_t> folds;
+  std::optional<int64_t> folds = std::nullopt;
   int64_t fold = 0;
   /// This group alone validates, e.g. one compound of by = "compound"; goes before folds.
-  std::string hold_out;
+  std::string hold_out = {};
 };
 
 /// Case indices of each part; no case is in two of them.
@@ -46,8 +46,7 @@ struct Split {
 /// fold that does not exist, or a hold_out that names none.
 [[nodiscard]] Split split_dataset(const Dataset& dataset, const SplitSpec& spec);
 
-/// Throws ConfigError when a class of the data set has no image in a part that is not empty of
-/// others, or there is but one class.
+/// Throws ConfigError when a class of the data set has no image in the training part.
 void check_classes_of_split(const Dataset& dataset, const Split& split);
 
 /// The cases of an epoch with every class as often as any other: rounds in which each class gives

@@ -48,6 +48,10 @@ TaskSpec task_from_target(const TargetDefinition& target, int64_t in_channels) {
 }
 
 TaskSpec task_from_classes(const Dataset& dataset, int64_t in_channels) {
+  if (dataset.classes.size() < 2) {
+    throw ConfigError(dataset.root + ": holds one class (" + dataset.classes.at(0) +
+                      "); telling classes apart needs at least two");
+  }
   TaskSpec task;
   task.in_channels = in_channels;
   task.target = TargetKind::classes;
