@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/classification_report.h"
 #include "cli/command.h"
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/error.h"
@@ -193,12 +194,20 @@ void evaluate_run(const EvaluateOptions& options) {
                             " bytes");
   }
   ThreadPool pool(threads);
-  ParameterStore store(programs.get(data.job.network.divisor).graph.graph->parameters, {});
+  ParameterStore store(
+      programs.get(place_volume(extents.front(), data.evaluation_load.shape).padded)
+          .graph.graph->parameters,
+      {});
   load_weights(SafetensorsFile(path), store);
   ScoreSummary summary;
   {
     Session session(pool, store, arena_bytes);
-    summary = score_summary(cases, data.job.task, evaluate_cases(cases, programs, session));
+    const LossAndCounts result = evaluate_cases(cases, programs, session);
+    if (data.job.task.whole_image) {
+      finish_classification(options.common.json, options.out, {data, cases, result});
+      return;
+    }
+    summary = score_summary(cases, data.job.task, result);
   }
   std::vector<ThresholdScore> baseline;
   if (options.baseline) baseline = best_threshold_scores(cases, data, pool);

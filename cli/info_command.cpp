@@ -111,7 +111,7 @@ void add_info_command(CLI::App& app) {
       app.add_subcommand("info", "what a scan, data set, model or run folder is, or the machine");
   auto options = std::make_shared<InfoOptions>();
   command->add_option("files", options->paths,
-                      "scans (.nii, .nii.gz, .hdr), models (.safetensors), data sets, run folders");
+                      "images (NIfTI, TIFF, PNG), models (.safetensors), data sets, run folders");
   command->add_flag("--machine", options->machine,
                     "describe CPUs, caches, NUMA nodes and memory instead");
   command->add_flag(

@@ -3,11 +3,12 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 
 #include "cli/info_report.h"
 #include "cli/voxel_statistics.h"
 #include "wholemount/base/memory.h"
-#include "wholemount/image/nifti_reader.h"
+#include "wholemount/image/volume_reader.h"
 
 namespace wholemount::cli {
 
@@ -88,7 +89,6 @@ Json channel_json(const ChannelStatistics& channel) {
 
 void add_header(const VolumeHeader& header, InfoReport& report) {
   const Extent3& extent = header.extent;
-  const Geometry& geometry = header.geometry;
   const std::string type = voxel_type_name(header.stored);
   const std::array<int64_t, 3> shape{extent.d, extent.h, extent.w};
   const std::array<int64_t, 3> file_shape{extent.w, extent.h, extent.d};
@@ -96,32 +96,37 @@ void add_header(const VolumeHeader& header, InfoReport& report) {
   json["shape"] = shape;
   json["file_shape"] = file_shape;
   json["channels"] = header.channels;
-  json["spacing_mm"] = geometry.spacing_mm;
   json["type"] = type;
   json["byte_order"] = header.big_endian ? "big" : "little";
   json["slope"] = header.slope;
   json["intercept"] = header.intercept;
-  json["orientation"] = axis_codes(geometry);
-  json["affine_from"] = affine_source(geometry);
-  json["affine_mm"] = geometry.affine_mm;
   json["payload_bytes"] = header.payload_bytes();
 
   auto& rows = report.rows;
   rows.emplace_back(
       "shape", format_list(shape) + " (d, h, w); the file's x, y, z: " + format_list(file_shape));
   rows.emplace_back("channels", std::to_string(header.channels));
-  rows.emplace_back("spacing", format_list(geometry.spacing_mm) + " mm (d, h, w)");
   rows.emplace_back("type", type + (header.big_endian ? ", big endian" : ", little endian"));
   rows.emplace_back("scaling", header.scaled()
                                    ? "value = " + format_number(header.slope) + " x stored + " +
                                          format_number(header.intercept)
                                    : "none");
+}
+
+/// Where the voxels lie, for formats that say so.
+void add_geometry(const Geometry& geometry, InfoReport& report) {
+  Json& json = report.json;
+  json["spacing_mm"] = geometry.spacing_mm;
+  json["orientation"] = axis_codes(geometry);
+  json["affine_from"] = affine_source(geometry);
+  json["affine_mm"] = geometry.affine_mm;
+  auto& rows = report.rows;
+  rows.emplace_back("spacing", format_list(geometry.spacing_mm) + " mm (d, h, w)");
   rows.emplace_back("orientation",
                     axis_codes(geometry) + " (x, y, z), from " + affine_source(geometry));
   for (size_t row = 0; row < geometry.affine_mm.size(); ++row) {
     rows.emplace_back(row == 0 ? "affine" : "", format_list(geometry.affine_mm[row]));
   }
-  rows.emplace_back("payload", format_bytes(static_cast<size_t>(header.payload_bytes())));
 }
 
 void add_values(const std::vector<ChannelStatistics>& channels, InfoReport& report) {
@@ -164,16 +169,21 @@ std::string format_number(double value) {
 }
 
 InfoReport describe_scan(const std::string& path) {
-  NiftiReader reader(path);
+  const std::unique_ptr<VolumeReader> reader = open_volume(path);
   InfoReport report;
-  const int version = reader.header().geometry.nifti.version;
-  report.kind = "NIfTI-" + std::to_string(version) + " scan";
+  const bool placed = reader->format().starts_with("NIfTI");
+  report.kind = reader->format() + (placed ? " scan" : " image");
   report.json["path"] = path;
   report.json["kind"] = "scan";
-  report.json["format"] = "NIfTI-" + std::to_string(version);
+  report.json["format"] = reader->format();
   report.json["file_bytes"] = std::filesystem::file_size(path);
-  add_header(reader.header(), report);
-  add_values(voxel_statistics(reader), report);
+  add_header(reader->header(), report);
+  if (placed) add_geometry(reader->header().geometry, report);
+  report.rows.emplace_back("payload",
+                           format_bytes(static_cast<size_t>(reader->header().payload_bytes())));
+  const VoxelStatistics values = voxel_statistics(*reader);
+  add_values(values.channels, report);
+  report.json["values_sha256"] = values.digest;
   return report;
 }
 

@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/job_options.h"
 #include "wholemount/base/memory.h"
 #include "wholemount/exec/safetensors.h"
+#include "wholemount/predict/predict_classes.h"
 #include "wholemount/predict/predict_files.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/job_from_data.h"
@@ -53,6 +55,79 @@ std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
   return files;
 }
 
+/// What to predict: images that hold all channels; for networks of whole images also one manifest
+/// or data set, whose files are the channels the network was trained on.
+std::vector<Case> cases_of(const PredictOptions& options, const ModelSpec& model,
+                           PredictSpec& spec) {
+  const std::string& first = options.inputs.front();
+  const bool is_set = options.inputs.size() == 1 && model.task.whole_image &&
+                      (first.ends_with(".csv") || std::filesystem::is_directory(first));
+  if (!is_set) {
+    return prediction_cases(input_files(options.inputs), model.task.in_channels,
+                            model.task.channel_indices);
+  }
+  Dataset dataset = open_dataset(first);
+  spec.load.channels = select_channels(dataset, model.config.data.channels);
+  if (static_cast<int64_t>(spec.load.channels.size()) != model.task.in_channels) {
+    throw FileError(first, "has " + std::to_string(spec.load.channels.size()) +
+                               " channels, the model reads " +
+                               std::to_string(model.task.in_channels));
+  }
+  std::vector<Case> cases = std::move(dataset.cases);
+  std::move(dataset.unlabelled.begin(), dataset.unlabelled.end(), std::back_inserter(cases));
+  return cases;
+}
+
+/// A prediction that is ready to run.
+struct PreparedPrediction {
+  const PredictSpec& spec;
+  const PredictPlan& plan;
+  const std::vector<Case>& cases;
+  InferencePrograms& programs;
+  ParameterStore& store;
+  ThreadPool& pool;
+};
+
+void classify(const PredictOptions& options, const ModelSpec& model,
+              const PreparedPrediction& ready) {
+  const std::vector<std::string>& classes = model.task.outputs;
+  const auto class_of = [&](const PredictedClass& image) -> const std::string& {
+    return classes[static_cast<size_t>(image.class_index)];
+  };
+  size_t done = 0;
+  const std::vector<PredictedClass> images = predict_classes(
+      ready.spec, ready.plan, ready.cases, ready.programs, ready.store, ready.pool,
+      [&](const PredictedClass& image) {
+        ++done;
+        std::fprintf(stderr, "%zu/%zu %s: %s (%s)\n", done, ready.cases.size(), image.id.c_str(),
+                     class_of(image).c_str(), format_duration(image.seconds).c_str());
+      });
+  std::error_code error;
+  std::filesystem::create_directories(options.out, error);
+  if (error) throw OutputError(options.out, "cannot make the folder: " + error.message());
+  const std::string table = (std::filesystem::path(options.out) / "predictions.csv").string();
+  write_predicted_classes(table, classes, images);
+  const size_t measured = process_memory().peak_resident_bytes;
+  if (!options.common.json) {
+    std::printf("%zu images in %s, peak memory %s (predicted %s)\n", images.size(), table.c_str(),
+                format_bytes(measured).c_str(), format_bytes(ready.plan.peak_bytes()).c_str());
+    return;
+  }
+  nlohmann::ordered_json json;
+  json["cases"] = nlohmann::ordered_json::array();
+  for (const PredictedClass& image : images) {
+    json["cases"].push_back({{"input", image.input},
+                             {"output", table},
+                             {"id", image.id},
+                             {"class", class_of(image)},
+                             {"probabilities", image.probabilities},
+                             {"seconds", image.seconds}});
+  }
+  json["predicted_peak_bytes"] = ready.plan.peak_bytes();
+  json["measured_peak_bytes"] = measured;
+  std::printf("%s\n", json.dump(2).c_str());
+}
+
 void run_predict(const PredictOptions& options) {
   const std::string path = model_path(options.model);
   const ModelSpec model = read_model_spec(path);
@@ -69,8 +144,7 @@ void run_predict(const PredictOptions& options) {
   }
   spec.load = load_spec_from_config(model.config, spec.network.divisor, channels);
 
-  const std::vector<Case> cases = prediction_cases(
-      input_files(options.inputs), model.task.in_channels, model.task.channel_indices);
+  const std::vector<Case> cases = cases_of(options, model, spec);
   PlanSpec plan_spec;
   plan_spec.target =
       target_with(options.kernels.empty() ? model.config.train.kernels
@@ -78,11 +152,13 @@ void run_predict(const PredictOptions& options) {
   plan_spec.num_threads = threads;
   InferenceSpec inference;
   inference.target = spec.target;
-  inference.probabilities = spec.probabilities;
+  inference.probabilities = spec.probabilities || model.task.whole_image;
   InferencePrograms programs(spec.network, inference, plan_spec,
                              current_time_model(plan_spec.target, threads));
+  // A network of whole images has weights for its images' shape.
+  const Extent3 first = read_case_headers(std::span(cases).first(1)).extents.front();
   const std::vector<ParameterSpec> parameters =
-      programs.get(spec.network.divisor).graph.graph->parameters;
+      programs.get(place_volume(first, spec.load.shape).padded).graph.graph->parameters;
   const PredictPlan plan = plan_prediction(spec, cases, programs, parameters);
   const size_t budget =
       options.memory.empty() ? available_memory_bytes() : parse_bytes(options.memory);
@@ -96,6 +172,10 @@ void run_predict(const PredictOptions& options) {
   ThreadPool pool(threads);
   ParameterStore store(parameters, {});
   load_weights(SafetensorsFile(path), store);
+  if (model.task.whole_image) {
+    classify(options, model, {spec, plan, cases, programs, store, pool});
+    return;
+  }
   size_t done = 0;
   const std::vector<PredictedFile> files =
       predict_files(spec, plan, cases, programs, store, pool, [&](const PredictedFile& file) {
@@ -127,13 +207,20 @@ void run_predict(const PredictOptions& options) {
 }  // namespace
 
 void add_predict_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("predict", "segment whole images with a trained model");
+  CLI::App* command =
+      app.add_subcommand("predict", "segment or classify whole images with a trained model");
   auto options = std::make_shared<PredictOptions>();
   command->add_option("model", options->model, "model.safetensors or a run folder")->required();
-  command->add_option("inputs", options->inputs, "NIfTI files, or folders of them")
+  command
+      ->add_option(
+          "inputs", options->inputs,
+          "images, or folders of NIfTI files; to classify, also a CSV manifest or data set")
       ->required()
       ->expected(1, -1);
-  command->add_option("--out", options->out, "folder for the label maps")->required();
+  command
+      ->add_option("--out", options->out,
+                   "folder for the label maps, or predictions.csv of classes")
+      ->required();
   command->add_option("--memory", options->memory, "memory budget of the whole process, e.g. 8G");
   command->add_option(
       "--kernels", options->kernels,

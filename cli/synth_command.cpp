@@ -10,6 +10,7 @@
 #include "wholemount/base/clock.h"
 #include "wholemount/base/error.h"
 #include "wholemount/data/phantom/brain_dataset.h"
+#include "wholemount/data/phantom/cell_dataset.h"
 
 namespace wholemount::cli {
 
@@ -21,12 +22,12 @@ struct SynthBrainOptions {
   std::string shape = "155x240x240";
 };
 
-/// "144x240x240" as d, h, w.
-Extent3 parse_shape(const std::string& text) {
+/// "144x240x240" as its `count` sides; `wanted` says what they are.
+std::vector<int64_t> parse_sides(const std::string& text, size_t count, const char* wanted) {
   std::vector<int64_t> sides;
   const char* at = text.data();
   const char* const end = text.data() + text.size();
-  while (sides.size() < 3) {
+  while (sides.size() < count) {
     int64_t side = 0;
     const auto [rest, error] = std::from_chars(at, end, side);
     if (error != std::errc()) break;
@@ -35,10 +36,10 @@ Extent3 parse_shape(const std::string& text) {
     if (at == end || *at != 'x') break;
     ++at;
   }
-  if (sides.size() != 3 || at != end) {
-    throw ConfigError("--shape " + text + ": wanted depth x height x width, e.g. 155x240x240");
+  if (sides.size() != count || at != end) {
+    throw ConfigError("--shape " + text + ": wanted " + wanted);
   }
-  return {sides[0], sides[1], sides[2]};
+  return sides;
 }
 
 nlohmann::ordered_json to_json(const BrainCaseSummary& summary) {
@@ -69,7 +70,9 @@ void print_case(const BrainCaseSummary& summary, int64_t done, int64_t total) {
 
 void run_synth_brain(SynthBrainOptions& options) {
   BrainDatasetSpec& spec = options.spec;
-  spec.extent = parse_shape(options.shape);
+  const std::vector<int64_t> sides =
+      parse_sides(options.shape, 3, "depth x height x width, e.g. 155x240x240");
+  spec.extent = {sides[0], sides[1], sides[2]};
   spec.seed = options.common.seed.value_or(0);
   ThreadPool pool(thread_count(options.common));
   const double begin = monotonic_seconds();
@@ -110,6 +113,62 @@ void add_synth_brain(CLI::App& synth) {
   command->callback([options] { run_synth_brain(*options); });
 }
 
+struct SynthCellsOptions {
+  CommonOptions common;
+  CellDatasetSpec spec;
+  std::string shape = "1024x1280";
+};
+
+void run_synth_cells(SynthCellsOptions& options) {
+  CellDatasetSpec& spec = options.spec;
+  const std::vector<int64_t> sides =
+      parse_sides(options.shape, 2, "height x width, e.g. 1024x1280");
+  spec.height = sides[0];
+  spec.width = sides[1];
+  spec.seed = options.common.seed.value_or(0);
+  ThreadPool pool(thread_count(options.common));
+  const double begin = monotonic_seconds();
+  write_cell_dataset(spec, &pool, [&](int64_t done) {
+    if (done % 100 == 0 || done == spec.num_images) {
+      std::fprintf(stderr, "%lld of %lld fields\n", static_cast<long long>(done),
+                   static_cast<long long>(spec.num_images));
+    }
+  });
+  const double seconds = monotonic_seconds() - begin;
+  if (options.common.json) {
+    nlohmann::ordered_json json;
+    json["root"] = spec.root;
+    json["images"] = spec.num_images;
+    json["shape"] = {spec.height, spec.width};
+    json["classes"] = spec.classes;
+    json["seed"] = spec.seed;
+    json["seconds"] = seconds;
+    std::printf("%s\n", json.dump(2).c_str());
+    return;
+  }
+  std::printf("%s: %lld fields of %lld x %lld, %lld classes (BBBC021 layout), %.1f s\n",
+              spec.root.c_str(), static_cast<long long>(spec.num_images),
+              static_cast<long long>(spec.height), static_cast<long long>(spec.width),
+              static_cast<long long>(spec.classes), seconds);
+}
+
+void add_synth_cells(CLI::App& synth) {
+  CLI::App* command = synth.add_subcommand(
+      "cells", "fluorescence fields: nuclei, tubulin, actin (16-bit TIFF), in BBBC021 layout");
+  auto options = std::make_shared<SynthCellsOptions>();
+  add_common_options(*command, options->common);
+  command->add_option("out", options->spec.root, "folder to write")->required();
+  command->add_option("--images", options->spec.num_images, "fields")->required();
+  command->add_option("--shape", options->shape, "height x width")->capture_default_str();
+  command->add_option("--classes", options->spec.classes, "phenotypes, untreated included")
+      ->capture_default_str();
+  command->footer(
+      "Examples:\n"
+      "  wholemount synth cells cells --images 1040 --shape 512x640 --classes 13 --seed 1\n"
+      "  wholemount train examples/bbbc021.toml --set data.root=cells");
+  command->callback([options] { run_synth_cells(*options); });
+}
+
 }  // namespace
 
 void add_synth_command(CLI::App& app) {
@@ -117,6 +176,7 @@ void add_synth_command(CLI::App& app) {
   synth->require_subcommand(1);
   synth->footer("Example:\n  wholemount synth brain phantoms --cases 20 --shape 48x64x64 --seed 1");
   add_synth_brain(*synth);
+  add_synth_cells(*synth);
 }
 
 }  // namespace wholemount::cli

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "wholemount/base/sha256.h"
+
 namespace wholemount::cli {
 
 namespace {
@@ -64,19 +66,22 @@ class ChannelSums {
 
 }  // namespace
 
-std::vector<ChannelStatistics> voxel_statistics(NiftiReader& reader) {
+VoxelStatistics voxel_statistics(VolumeReader& reader) {
   const VolumeHeader& header = reader.header();
   std::vector<float> plane(static_cast<size_t>(header.extent.h * header.extent.w));
-  std::vector<ChannelStatistics> channels;
+  VoxelStatistics result;
+  Sha256 sha;
   for (int64_t channel = 0; channel < header.channels; ++channel) {
     ChannelSums sums(header.extent);
     for (int64_t d = 0; d < header.extent.d; ++d) {
       reader.read_planes({channel, d, 1}, plane, NonFinite::accept);
       sums.add_plane(d, plane);
+      sha.update(plane.data(), plane.size() * sizeof(float));
     }
-    channels.push_back(sums.finish());
+    result.channels.push_back(sums.finish());
   }
-  return channels;
+  result.digest = sha.finish_hex();
+  return result;
 }
 
 }  // namespace wholemount::cli

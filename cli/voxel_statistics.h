@@ -3,9 +3,10 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
-#include "wholemount/image/nifti_reader.h"
+#include "wholemount/image/volume_reader.h"
 
 namespace wholemount::cli {
 
@@ -22,8 +23,15 @@ struct ChannelStatistics {
   std::optional<std::array<int64_t, 256>> histogram;
 };
 
+struct VoxelStatistics {
+  std::vector<ChannelStatistics> channels;
+  /// SHA-256 of all values as float32, little endian, in the order [c, d, h, w]: equal for files
+  /// that hold the same voxels in whatever encoding.
+  std::string digest;
+};
+
 /// Reads a volume once, plane by plane, and verifies its checksum. Memory: one plane of float32.
 /// Throws FileError where the payload is cut off or damaged.
-[[nodiscard]] std::vector<ChannelStatistics> voxel_statistics(NiftiReader& reader);
+[[nodiscard]] VoxelStatistics voxel_statistics(VolumeReader& reader);
 
 }  // namespace wholemount::cli

@@ -10,9 +10,10 @@ namespace wholemount {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, bool AugmentSpec::*>, 7> kKinds{
+constexpr std::array<std::pair<const char*, bool AugmentSpec::*>, 8> kKinds{
     {{"flip", &AugmentSpec::flip},
      {"rot90", &AugmentSpec::rot90},
+     {"rot15", &AugmentSpec::rot15},
      {"affine", &AugmentSpec::affine},
      {"elastic", &AugmentSpec::elastic},
      {"intensity-scale", &AugmentSpec::intensity_scale},

@@ -56,7 +56,7 @@ StagingPlan plan_staging(const LoadSpec& spec, std::span<const Extent3> extents,
   const int64_t slot_bytes = round_up(largest, kPage);
   plan.slot_bytes = static_cast<size_t>(slot_bytes);
   plan.total_bytes = static_cast<size_t>(
-      checked_add(checked_multiply(slot_bytes, num_slots), static_cast<int64_t>(kLoadBytes)));
+      checked_add(checked_multiply(slot_bytes, num_slots), static_cast<int64_t>(load_bytes(spec))));
   return plan;
 }
 

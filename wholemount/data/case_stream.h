@@ -18,7 +18,7 @@ struct StagingPlan {
   [[nodiscard]] size_t slots_bytes() const { return static_cast<size_t>(num_slots) * slot_bytes; }
 };
 
-/// `extents`: of all cases that will be streamed (read_case_extents).
+/// `extents`: of all cases that will be streamed (read_case_headers).
 [[nodiscard]] StagingPlan plan_staging(const LoadSpec& spec, std::span<const Extent3> extents,
                                        int64_t num_slots);
 

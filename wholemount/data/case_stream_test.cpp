@@ -31,7 +31,7 @@ class CaseStreamTest : public ::testing::Test {
   TemporaryFolder folder_;
   Dataset dataset_ = make_brain_dataset(folder_, {{3, 5, 6}, {4, 4, 4}, {2, 9, 3}});
   LoadSpec spec_ = make_spec(dataset_);
-  std::vector<Extent3> extents_ = read_case_extents(dataset_.cases);
+  std::vector<Extent3> extents_ = read_case_headers(dataset_.cases).extents;
   std::vector<CaseRequest> order_{{2, 0}, {0, 0}, {1, 0}, {1, 1}, {2, 1}, {0, 1}, {2, 2}};
 };
 
@@ -68,7 +68,7 @@ TEST_F(CaseStreamTest, memory_given_is_used_and_plan_covers_the_largest_case) {
   const StagingPlan plan = plan_staging(spec_, extents_, 2);
   // [4, 8, 8] and [4, 12, 4] both occur: 2 channels of float32 and the target.
   EXPECT_GE(plan.slot_bytes, static_cast<size_t>(4 * 8 * 8 * (2 * 4 + 1)));
-  EXPECT_EQ(plan.total_bytes, 2 * plan.slot_bytes + kLoadBytes);
+  EXPECT_EQ(plan.total_bytes, 2 * plan.slot_bytes + load_bytes(spec_));
   std::vector<std::byte> memory(plan.slots_bytes());
   CaseStream stream(dataset_.cases, spec_, plan, order_, memory);
   const LoadedCase* loaded = stream.next();

@@ -7,7 +7,7 @@
 
 #include "wholemount/base/error.h"
 #include "wholemount/data/same_grid.h"
-#include "wholemount/image/nifti_reader.h"
+#include "wholemount/image/volume_reader.h"
 
 namespace wholemount {
 
@@ -37,7 +37,8 @@ class CaseSurveyor {
     }
     if (subject_.label.empty()) return;
     attempt([&] {
-      const NiftiReader reader(subject_.label);
+      const std::unique_ptr<VolumeReader> opened = open_volume(subject_.label);
+      const VolumeReader& reader = *opened;
       compare(reader);
       if (reader.header().channels != 1) {
         throw FileError(reader.path(), "has " + std::to_string(reader.header().channels) +
@@ -76,9 +77,9 @@ class CaseSurveyor {
   }
 
   // A 4-D file stays open for its next channel.
-  NiftiReader& open(const ChannelFile& file) {
+  VolumeReader& open(const ChannelFile& file) {
     if (!reader_ || reader_->path() != file.path) {
-      reader_ = std::make_unique<NiftiReader>(file.path);
+      reader_ = open_volume(file.path);
       compare(*reader_);
     }
     if (file.channel >= reader_->header().channels) {
@@ -91,7 +92,7 @@ class CaseSurveyor {
   }
 
   // With the first file of the case.
-  void compare(const NiftiReader& reader) {
+  void compare(const VolumeReader& reader) {
     if (!survey_->extent) {
       survey_->extent = reader.header().extent;
       survey_->spacing_mm = reader.header().geometry.spacing_mm;
@@ -100,14 +101,15 @@ class CaseSurveyor {
     } else if (!first_path_.empty()) {
       check_same_grid({first_header_, first_path_}, {reader.header(), reader.path()});
     }
-    if (!reader.header().geometry.has_orientation()) {
+    const bool is_picture = reader.header().extent.d == 1;
+    if (!is_picture && !reader.header().geometry.has_orientation()) {
       note(reader.path() + ": stores neither a qform nor an sform; its orientation is unknown",
            false);
     }
   }
 
   void read_channel(size_t c, ValueHistogram& histogram) {
-    NiftiReader& reader = open(subject_.channels[c]);
+    VolumeReader& reader = open(subject_.channels[c]);
     ChannelTally& tally = survey_->channels[c];
     const int64_t voxels = volume(reader.header().extent);
     std::vector<float> values;
@@ -144,7 +146,8 @@ class CaseSurveyor {
   }
 
   void read_label(const Dataset& dataset) {
-    NiftiReader reader(subject_.label);
+    const std::unique_ptr<VolumeReader> opened = open_volume(subject_.label);
+    VolumeReader& reader = *opened;
     const int64_t voxels = volume(reader.header().extent);
     std::array<int64_t, 256> counts{};
     std::array<int64_t, 256> first_places{};
@@ -177,7 +180,7 @@ class CaseSurveyor {
 
   const Case& subject_;
   CaseSurvey* survey_;
-  std::unique_ptr<NiftiReader> reader_;
+  std::unique_ptr<VolumeReader> reader_;
   VolumeHeader first_header_;
   std::string first_path_;  // empty while voxels are read: the grids were compared before
 };

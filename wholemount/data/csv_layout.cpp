@@ -9,7 +9,7 @@
 #include "wholemount/data/csv_file.h"
 #include "wholemount/data/json_file.h"
 #include "wholemount/data/layout_files.h"
-#include "wholemount/image/nifti_reader.h"
+#include "wholemount/image/volume_reader.h"
 
 namespace wholemount {
 
@@ -27,12 +27,25 @@ std::string at_line(const CsvLine& line) { return "line " + std::to_string(line.
 struct Columns {
   std::optional<size_t> id;
   std::optional<size_t> label;
+  std::optional<size_t> class_name;
+  std::vector<size_t> groups;
   std::vector<size_t> channels;
   std::vector<std::string> channel_names;
+  std::vector<std::string> names;  ///< of all columns
+  size_t num_columns = 0;
 };
+
+/// Columns that say what belongs together, in manifests with classes.
+bool is_group(const std::string& name) {
+  static const std::set<std::string, std::less<>> kGroups = {
+      "group", "field", "site", "well", "plate", "batch", "compound", "treatment"};
+  return kGroups.contains(name);
+}
 
 Columns read_columns(const CsvLine& header, const std::string& path) {
   Columns columns;
+  const bool classified =
+      std::find(header.fields.begin(), header.fields.end(), "class") != header.fields.end();
   for (size_t i = 0; i < header.fields.size(); ++i) {
     const std::string& name = header.fields[i];
     const auto before = header.fields.begin() + static_cast<int64_t>(i);
@@ -43,10 +56,20 @@ Columns read_columns(const CsvLine& header, const std::string& path) {
       columns.id = i;
     } else if (name == "label") {
       columns.label = i;
+    } else if (name == "class") {
+      columns.class_name = i;
+    } else if (classified && is_group(name)) {
+      columns.groups.push_back(i);
     } else {
       columns.channels.push_back(i);
       columns.channel_names.push_back(name);
     }
+  }
+  columns.names = header.fields;
+  columns.num_columns = header.fields.size();
+  if (columns.label && columns.class_name) {
+    throw FileError(
+        path, at_line(header) + ": a case has a label map or a class, but both columns are there");
   }
   if (columns.channels.empty()) {
     throw FileError(
@@ -104,7 +127,7 @@ void expand_single_column(Dataset* dataset) {
   if (dataset->channel_names != std::vector<std::string>{"image"}) return;
   const std::vector<Case>& some = dataset->cases.empty() ? dataset->unlabelled : dataset->cases;
   if (some.empty()) return;
-  const int64_t num_channels = NiftiReader(some[0].channels[0].path).header().channels;
+  const int64_t num_channels = open_volume(some[0].channels[0].path)->header().channels;
   if (num_channels == 1) return;
   dataset->channel_names.clear();
   for (int64_t c = 0; c < num_channels; ++c) dataset->channel_names.push_back(std::to_string(c));
@@ -132,6 +155,7 @@ Dataset read_csv_layout(const std::string& root) {
   dataset.name = fs::path(path).stem().string();
   std::optional<Columns> columns;
   std::set<std::string> ids;
+  std::vector<std::string> class_names;  // by case
   for (const CsvLine& line : read_csv_file(path)) {
     if (line.fields[0] == "#labels") {
       dataset.labels = declared_labels(line, path);
@@ -143,21 +167,32 @@ Dataset read_csv_layout(const std::string& root) {
       dataset.channel_names = columns->channel_names;
       continue;
     }
-    const size_t wanted =
-        columns->channels.size() + (columns->id ? 1 : 0) + (columns->label ? 1 : 0);
-    if (line.fields.size() != wanted) {
+    if (line.fields.size() != columns->num_columns) {
       throw FileError(path, at_line(line) + " has " + std::to_string(line.fields.size()) +
-                                " fields, wanted " + std::to_string(wanted));
+                                " fields, wanted " + std::to_string(columns->num_columns));
     }
     Case subject = read_case(line, *columns, path);
     if (!ids.insert(subject.id).second) {
       throw FileError(path, at_line(line) + ": the case \"" + subject.id + "\" is named twice");
     }
-    (subject.label.empty() ? dataset.unlabelled : dataset.cases).push_back(std::move(subject));
+    if (columns->class_name) {
+      const std::string& class_name = line.fields[*columns->class_name];
+      for (const size_t group : columns->groups) {
+        subject.groups[columns->names[group]] = line.fields[group];
+      }
+      if (!class_name.empty()) class_names.push_back(class_name);
+      (class_name.empty() ? dataset.unlabelled : dataset.cases).push_back(std::move(subject));
+    } else {
+      (subject.label.empty() ? dataset.unlabelled : dataset.cases).push_back(std::move(subject));
+    }
   }
   if (!columns) throw FileError(path, "is empty; wanted a line of column names");
   expand_single_column(&dataset);
-  if (dataset.labels.empty()) dataset.labels = labels_in_maps(dataset.cases);
+  if (columns->class_name) {
+    assign_classes(class_names, &dataset);
+  } else if (dataset.labels.empty()) {
+    dataset.labels = labels_in_maps(dataset.cases);
+  }
   return dataset;
 }
 

@@ -8,8 +8,10 @@
 
 #include "wholemount/base/error.h"
 #include "wholemount/base/nearest_name.h"
+#include "wholemount/data/bbbc021_layout.h"
 #include "wholemount/data/brats_layout.h"
 #include "wholemount/data/csv_layout.h"
+#include "wholemount/data/folders_layout.h"
 #include "wholemount/data/msd_layout.h"
 #include "wholemount/data/nnunet_layout.h"
 
@@ -17,8 +19,9 @@ namespace wholemount {
 
 namespace {
 
-constexpr std::array<DatasetLayout, 4> kLayouts{DatasetLayout::msd, DatasetLayout::nnunet,
-                                                DatasetLayout::brats, DatasetLayout::csv};
+constexpr std::array<DatasetLayout, 6> kLayouts{DatasetLayout::msd,   DatasetLayout::nnunet,
+                                                DatasetLayout::brats, DatasetLayout::bbbc021,
+                                                DatasetLayout::csv,   DatasetLayout::folders};
 
 bool has_layout(const std::string& root, DatasetLayout layout) {
   switch (layout) {
@@ -28,8 +31,12 @@ bool has_layout(const std::string& root, DatasetLayout layout) {
       return is_nnunet_layout(root);
     case DatasetLayout::brats:
       return is_brats_layout(root);
+    case DatasetLayout::bbbc021:
+      return is_bbbc021_layout(root);
     case DatasetLayout::csv:
       return is_csv_layout(root);
+    case DatasetLayout::folders:
+      return is_folders_layout(root);
   }
   return false;
 }
@@ -70,14 +77,16 @@ std::string missing_layout(const std::string& root) {
   if (found == 1) return "holds no data set itself; did you mean " + inner + "?";
   const std::string wanted =
       "wanted dataset.json (Medical Segmentation Decathlon, nnU-Net), folders "
-      "CASE/CASE_flair.nii.gz (BraTS), or a CSV manifest";
+      "CASE/CASE_flair.nii.gz (BraTS), a CSV manifest, image.csv and moa.csv of BBBC021, or one "
+      "folder of images a class";
   if (has_scans) {
     return "holds scans, but nothing says which are images and which labels; " + wanted;
   }
   return "holds no data set of a known layout; " + wanted;
 }
 
-Dataset read_layout(const std::string& root, DatasetLayout layout) {
+Dataset read_layout(const std::string& root, DatasetLayout layout,
+                    const DatasetSelection& selection) {
   switch (layout) {
     case DatasetLayout::msd:
       return read_msd_layout(root);
@@ -85,8 +94,12 @@ Dataset read_layout(const std::string& root, DatasetLayout layout) {
       return read_nnunet_layout(root);
     case DatasetLayout::brats:
       return read_brats_layout(root);
+    case DatasetLayout::bbbc021:
+      return read_bbbc021_layout(root, selection);
     case DatasetLayout::csv:
       return read_csv_layout(root);
+    case DatasetLayout::folders:
+      return read_folders_layout(root);
   }
   throw InternalError("unknown layout");
 }
@@ -130,8 +143,12 @@ const char* layout_name(DatasetLayout layout) {
       return "nnunet";
     case DatasetLayout::brats:
       return "brats";
+    case DatasetLayout::bbbc021:
+      return "bbbc021";
     case DatasetLayout::csv:
       return "csv";
+    case DatasetLayout::folders:
+      return "folders";
   }
   return "?";
 }
@@ -145,13 +162,16 @@ DatasetLayout parse_layout(const std::string& name) {
   throw ConfigError("data.layout: unknown layout \"" + name + "\"" + suggestion(name, names));
 }
 
-Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layout) {
+Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layout,
+                     const DatasetSelection& selection) {
   const bool given = layout.has_value();
   if (!std::filesystem::exists(root)) {
     throw FileError(root, "no such data folder; set data.root to where the data set lies");
   }
   for (const DatasetLayout candidate : kLayouts) {
     if (given || !has_layout(root, candidate)) continue;
+    // Folders of images are what every other layout is made of.
+    if (layout && candidate == DatasetLayout::folders) continue;
     if (layout) {
       throw FileError(root, std::string("holds two data sets: one in the layout ") +
                                 layout_name(*layout) + ", one in the layout " +
@@ -161,7 +181,7 @@ Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layou
     layout = candidate;
   }
   if (!layout) throw FileError(root, missing_layout(root));
-  Dataset dataset = read_layout(root, *layout);
+  Dataset dataset = read_layout(root, *layout, selection);
   if (dataset.cases.empty() && dataset.unlabelled.empty()) {
     throw FileError(
         root, std::string("the data set (layout ") + layout_name(*layout) + ") names no cases");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,10 +9,11 @@
 namespace wholemount {
 
 /// How a data set lies on disk.
-enum class DatasetLayout : uint8_t { msd, nnunet, brats, csv };
+enum class DatasetLayout : uint8_t { msd, nnunet, brats, bbbc021, csv, folders };
 
 [[nodiscard]] const char* layout_name(DatasetLayout layout);
-/// Reads "msd", "nnunet", "brats", "csv"; throws ConfigError naming the nearest known layout.
+/// Reads "msd", "nnunet", "brats", "bbbc021", "csv", "folders"; throws ConfigError naming the
+/// nearest known layout.
 [[nodiscard]] DatasetLayout parse_layout(const std::string& name);
 
 /// Where one channel of a case is stored: a file and the channel in it (4-D files hold several).
@@ -20,11 +22,15 @@ struct ChannelFile {
   int64_t channel = 0;
 };
 
-/// One subject's images and label.
+/// One subject's images and label; or one whole field and its class.
 struct Case {
   std::string id;
   std::vector<ChannelFile> channels;  ///< in the order of Dataset::channel_names
   std::string label;                  ///< path of the label map; empty where there is none
+  int64_t class_index = -1;           ///< of Dataset::classes; -1: none
+  /// What the case shares with others, by which a split keeps cases together: "plate", "well",
+  /// "field", "batch", "compound", "treatment" ...
+  std::map<std::string, std::string> groups;
 };
 
 /// A label value of the data set's label maps and what it is called.
@@ -45,12 +51,25 @@ struct Dataset {
   std::string root;
   std::string name;
   std::vector<std::string> channel_names;
-  std::vector<LabelName> labels;     ///< rising values, background (0) included
+  std::vector<LabelName> labels;  ///< rising values, background (0) included
+  /// Classes of whole images. Where there are any, cases have a class and no label map.
+  std::vector<std::string> classes;
   std::vector<NamedRegion> regions;  ///< nnU-Net's labels that are lists of values
   /// The value of voxels nobody labelled (nnU-Net's label "ignore"); not among `labels`.
   std::optional<int64_t> ignored_label;
   std::vector<Case> cases;       ///< with labels, in the order the data set lists them
   std::vector<Case> unlabelled;  ///< test images without labels
+};
+
+/// Which images of a data set count, where it leaves a choice.
+struct DatasetSelection {
+  /// bbbc021: wells of untreated cells (DMSO) kept of all plates together, drawn by `seed`; none:
+  /// all. 119 wells of 4 fields beside 1,208 treated fields give the 1,684 of paper B.
+  std::optional<int64_t> control_wells = 119;
+  /// bbbc021: taxol stands on every plate as the positive control; false keeps only the wells of
+  /// week 1 that belong to its treatment (1,208 treated fields), true all (2,528).
+  bool all_taxol = false;
+  uint64_t seed = 816;
 };
 
 /// Opens a data set; the layout is detected unless given.
@@ -68,10 +87,18 @@ struct Dataset {
 ///   "label" (optional), "id" (optional), and one a channel, called as the channel; a single column
 ///   "image" may hold 4-D files. Paths count from the file's folder. A line `#labels,0=background,
 ///   1=edema` before the first line names label values; else the label maps are read for them.
+///   With a column "class" the images are classified as wholes: columns "group", "field", "site",
+///   "well", "plate", "batch", "compound", "treatment" then say what belongs together.
+/// - bbbc021: as downloaded: a file ending in image.csv with the columns of BBBC021_v1_image.csv
+///   and one ending in moa.csv in `root`, images below it at Week1/Week1_22123/NAME or
+///   Week1_22123/NAME. Classes are mechanisms of action, joined by compound and concentration as a
+///   number; channels DAPI, Tubulin, Actin. Fields without a known mechanism are left out.
+/// - folders: `root/CLASS/IMAGE` (TIFF, PNG, NIfTI), the channels of each image.
 /// Throws FileError: unknown layout (with what the folder lacks), two layouts in one folder,
 /// malformed description (with place), or a file it names is missing.
 [[nodiscard]] Dataset open_dataset(const std::string& root,
-                                   std::optional<DatasetLayout> layout = std::nullopt);
+                                   std::optional<DatasetLayout> layout = std::nullopt,
+                                   const DatasetSelection& selection = {});
 
 /// Indices of channels by name, in the order asked for; no names: all channels. Upper and lower
 /// case count alike, and the usual names of the four brain tumour channels (flair, t2f; t1, t1n,

@@ -3,14 +3,19 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <set>
 #include <span>
 
 #include "wholemount/base/error.h"
-#include "wholemount/image/nifti_reader.h"
+#include "wholemount/image/volume_reader.h"
 
 namespace wholemount {
 
 namespace fs = std::filesystem;
+
+namespace {
+constexpr size_t kMostClasses = 255;  // what a u8 target holds beside "ignore"
+}
 
 bool archiver_leftover(const std::string& file) {
   return fs::path(file).filename().string().starts_with("._");
@@ -18,7 +23,7 @@ bool archiver_leftover(const std::string& file) {
 
 std::string case_id(const std::string& file) {
   const std::string name = fs::path(file).filename().string();
-  for (const char* suffix : {".nii.gz", ".nii"}) {
+  for (const char* suffix : {".nii.gz", ".nii", ".tif", ".tiff", ".png"}) {
     if (name.ends_with(suffix)) return name.substr(0, name.size() - std::string(suffix).size());
   }
   return name;
@@ -69,15 +74,30 @@ void sort_labels(std::vector<LabelName>* labels, const std::string& path) {
   }
 }
 
+void assign_classes(const std::vector<std::string>& names, Dataset* dataset) {
+  const std::set<std::string> distinct(names.begin(), names.end());
+  dataset->classes.assign(distinct.begin(), distinct.end());
+  if (dataset->classes.size() > kMostClasses) {
+    throw FileError(dataset->root, "names " + std::to_string(dataset->classes.size()) +
+                                       " classes; at most " + std::to_string(kMostClasses) +
+                                       " can be told apart");
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    dataset->cases[i].class_index =
+        std::lower_bound(dataset->classes.begin(), dataset->classes.end(), names[i]) -
+        dataset->classes.begin();
+  }
+}
+
 std::vector<int64_t> label_values_in(const std::string& path) {
-  NiftiReader reader(path);
-  const int64_t voxels = volume(reader.header().extent);
+  const std::unique_ptr<VolumeReader> reader = open_volume(path);
+  const int64_t voxels = volume(reader->header().extent);
   std::array<uint8_t, 16384> part{};
   std::array<bool, 256> seen{};
   for (int64_t first = 0; first < voxels; first += static_cast<int64_t>(part.size())) {
     const int64_t count = std::min<int64_t>(static_cast<int64_t>(part.size()), voxels - first);
     const std::span values(part.data(), static_cast<size_t>(count));
-    reader.read_label_run({0, first, count}, values);
+    reader->read_label_run({0, first, count}, values);
     for (const uint8_t value : values) seen[value] = true;
   }
   std::vector<int64_t> found;

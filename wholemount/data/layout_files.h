@@ -30,6 +30,10 @@ namespace wholemount {
 /// Sorts by value. Throws FileError: a value outside 0 to 255, or named twice.
 void sort_labels(std::vector<LabelName>* labels, const std::string& path);
 
+/// Sets Dataset::classes to the names that occur, sorted, and the class of each case. Throws
+/// FileError for more than 255 classes.
+void assign_classes(const std::vector<std::string>& names, Dataset* dataset);
+
 /// The label values that occur in a label map, rising. Reads all of it.
 [[nodiscard]] std::vector<int64_t> label_values_in(const std::string& path);
 

@@ -11,6 +11,7 @@
 #include "wholemount/data/intensity_change.h"
 #include "wholemount/data/same_grid.h"
 #include "wholemount/data/spatial_warp.h"
+#include "wholemount/data/turned_crop.h"
 #include "wholemount/tensor/target.h"
 
 namespace wholemount {
@@ -41,9 +42,8 @@ void for_each_row_piece(const Extent3& stored, const Box3& source, int64_t chann
 /// Opens files one after the other; a 4-D file stays open for its next channel.
 class ChannelReaders {
  public:
-  NiftiReader& open(const ChannelFile& file) {
-    if (!reader_ || reader_->path() != file.path)
-      reader_ = std::make_unique<NiftiReader>(file.path);
+  VolumeReader& open(const ChannelFile& file) {
+    if (!reader_ || reader_->path() != file.path) reader_ = open_volume(file.path);
     if (file.channel >= reader_->header().channels) {
       throw FileError(file.path, "has " + std::to_string(reader_->header().channels) +
                                      " channels, but the data set describes at least " +
@@ -53,7 +53,7 @@ class ChannelReaders {
   }
 
  private:
-  std::unique_ptr<NiftiReader> reader_;
+  std::unique_ptr<VolumeReader> reader_;
 };
 
 // Spacing along the axes of the tensor after a move.
@@ -71,6 +71,28 @@ struct StoredCase {
   std::byte* scratch;       ///< for the warp
 };
 
+/// Where a channel of a file goes.
+struct ChannelDestination {
+  int64_t channel = 0;
+  float* values = nullptr;
+  StridedBox box;
+};
+
+/// Reads a whole field, normalises all of it, and writes its turned centre.
+void read_turned(const StoredCase& stored, const NormaliseSpec& normalisation, VolumeReader* reader,
+                 const ChannelDestination& to) {
+  LoadedCase& loaded = *stored.loaded;
+  const Extent3& extent = loaded.header.extent;
+  const std::span field(reinterpret_cast<float*>(stored.scratch),
+                        static_cast<size_t>(volume(extent)));
+  reader->read_planes({to.channel, 0, 1}, field);
+  const StridedBox whole{extent, 0, extent.h * extent.w, extent.w, 1};
+  loaded.scales.push_back(normalise(normalisation, field.data(), whole));
+  const int turn =
+      draw_turn(stored.spec.seed, loaded.epoch, static_cast<uint64_t>(loaded.case_index));
+  turned_crop(field, extent, turn, to.values, to.box);
+}
+
 void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<float>* row) {
   LoadedCase& loaded = *stored.loaded;
   auto* const values = reinterpret_cast<float*>(loaded.image.origin);
@@ -79,10 +101,22 @@ void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<f
   for (size_t c = 0; c < stored.spec.channels.size(); ++c) {
     const ChannelFile& file =
         stored.subject.channels.at(static_cast<size_t>(stored.spec.channels[c]));
-    NiftiReader& reader = readers->open(file);
+    VolumeReader& reader = readers->open(file);
     check_same_grid({loaded.header, first_path}, {reader.header(), reader.path()});
+    if (stored.spec.whole_image && reader.header().stored != loaded.header.stored) {
+      throw FileError(reader.path(),
+                      std::string("stores ") + voxel_type_name(reader.header().stored) + ", but " +
+                          first_path + " stores " + voxel_type_name(loaded.header.stored) +
+                          "; channels of a field must have one type: convert one");
+    }
     const StridedBox box =
         moved_box(loaded.image, static_cast<int64_t>(c), loaded.placement.valid, loaded.move);
+    NormaliseSpec normalisation = stored.spec.normalise;
+    normalisation.full_scale = largest_number(reader.header().stored);
+    if (stored.spec.augment.rot15) {
+      read_turned(stored, normalisation, &reader, {file.channel, values, box});
+      continue;
+    }
     for_each_row_piece(loaded.header.extent, loaded.placement.source, file.channel,
                        [&](int64_t d, int64_t h, int64_t w, const VoxelRun& run) {
                          const std::span piece(row->data(), static_cast<size_t>(run.count));
@@ -93,7 +127,7 @@ void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<f
                            to += box.w_pitch;
                          }
                        });
-    loaded.scales.push_back(normalise(stored.spec.normalise, values, box));
+    loaded.scales.push_back(normalise(normalisation, values, box));
     const StridedBox still =
         moved_box(loaded.image, static_cast<int64_t>(c), loaded.placement.valid, SpatialMove{});
     if (stored.warp) {
@@ -115,7 +149,8 @@ void read_target(const StoredCase& stored, std::vector<uint8_t>* row) {
   const TargetDefinition& target = *stored.spec.target;
   const std::string& image_path =
       stored.subject.channels.at(static_cast<size_t>(stored.spec.channels[0])).path;
-  NiftiReader reader(stored.subject.label);
+  const std::unique_ptr<VolumeReader> opened = open_volume(stored.subject.label);
+  VolumeReader& reader = *opened;
   check_same_grid({loaded.header, image_path}, {reader.header(), reader.path()});
   if (reader.header().channels != 1) {
     throw FileError(reader.path(), "has " + std::to_string(reader.header().channels) +
@@ -165,12 +200,16 @@ StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored) {
   staging.target_offset = static_cast<size_t>(bytes);
   if (spec.target) {
     staging.target = TensorDesc::plain(1, 1, padded, DType::u8);
+  } else if (spec.whole_image) {
+    staging.target = TensorDesc::plain(1, 1, {1, 1, 1}, DType::u8);
+  }
+  if (staging.target) {
     bytes = checked_add(bytes, round_up(bytes_of(*staging.target), kAlignment));
   }
   staging.scratch_offset = static_cast<size_t>(bytes);
-  if (spec.augment.warps()) {
-    const int64_t scratch =
-        checked_multiply(volume(placement.valid.extent()), static_cast<int64_t>(sizeof(float)));
+  if (spec.augment.warps() || spec.augment.rot15) {
+    const Extent3& whole = spec.augment.rot15 ? stored : placement.valid.extent();
+    const int64_t scratch = checked_multiply(volume(whole), static_cast<int64_t>(sizeof(float)));
     staging.scratch_bytes = static_cast<size_t>(round_up(scratch, kAlignment));
     bytes = checked_add(bytes, static_cast<int64_t>(staging.scratch_bytes));
   }
@@ -178,13 +217,16 @@ StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored) {
   return staging;
 }
 
-std::vector<Extent3> read_case_extents(std::span<const Case> cases) {
-  std::vector<Extent3> extents;
-  extents.reserve(cases.size());
+CaseHeaders read_case_headers(std::span<const Case> cases) {
+  CaseHeaders headers;
+  headers.extents.reserve(cases.size());
   for (const Case& subject : cases) {
-    extents.push_back(NiftiReader(subject.channels.at(0).path).header().extent);
+    const std::unique_ptr<VolumeReader> reader = open_volume(subject.channels.at(0).path);
+    headers.extents.push_back(reader->header().extent);
+    headers.stored.push_back(reader->header().stored);
+    headers.reader_bytes = std::max(headers.reader_bytes, reader->memory_bytes());
   }
-  return extents;
+  return headers;
 }
 
 LoadedCase load_case(const Case& subject, const CaseRequest& request, const LoadSpec& spec,
@@ -226,7 +268,12 @@ LoadedCase load_case(const Case& subject, const CaseRequest& request, const Load
   const StoredCase stored{subject, spec, &loaded, warp ? &*warp : nullptr,
                           memory.data() + staging.scratch_offset};
   read_image(stored, &readers, &row);
-  if (spec.target) {
+  if (spec.whole_image) {
+    WM_CHECK(subject.class_index >= 0, "a case without a class among classified ones");
+    std::byte* const target = memory.data() + staging.target_offset;
+    loaded.target = whole_view(*staging.target, target);
+    *target = static_cast<std::byte>(subject.class_index);
+  } else if (spec.target) {
     std::byte* const target = memory.data() + staging.target_offset;
     loaded.target = whole_view(*staging.target, target);
     if (padded) std::memset(target, kIgnoreTarget, staging.target->bytes());

@@ -215,7 +215,7 @@ TEST(LoadCase, bad_cases_are_file_errors) {
 TEST(LoadCase, extents_come_from_headers_alone) {
   const TemporaryFolder folder;
   const Dataset dataset = make_brain_dataset(folder, {{2, 3, 4}, {5, 1, 2}});
-  EXPECT_EQ(read_case_extents(dataset.cases), (std::vector<Extent3>{{2, 3, 4}, {5, 1, 2}}));
+  EXPECT_EQ(read_case_headers(dataset.cases).extents, (std::vector<Extent3>{{2, 3, 4}, {5, 1, 2}}));
 }
 
 TEST(LoadCase, hippocampus_cases_load_whole) {
@@ -224,7 +224,7 @@ TEST(LoadCase, hippocampus_cases_load_whole) {
   const Dataset dataset = open_dataset(root);
   EXPECT_EQ(dataset.cases.size(), 195U);
   EXPECT_EQ(dataset.channel_names, std::vector<std::string>{"MRI"});
-  const std::vector<Extent3> extents = read_case_extents(dataset.cases);
+  const std::vector<Extent3> extents = read_case_headers(dataset.cases).extents;
   LoadSpec spec;
   spec.channels = {0};
   spec.normalise.kind = NormaliseKind::zscore;

@@ -13,9 +13,10 @@ namespace wholemount {
 
 namespace {
 
-constexpr NormaliseKind kKinds[] = {NormaliseKind::none, NormaliseKind::zscore,
+constexpr NormaliseKind kKinds[] = {NormaliseKind::none,           NormaliseKind::zscore,
                                     NormaliseKind::zscore_nonzero, NormaliseKind::percentile,
-                                    NormaliseKind::minmax};
+                                    NormaliseKind::minmax,         NormaliseKind::full_scale,
+                                    NormaliseKind::anscombe};
 
 template <bool kNonzeroOnly>
 IntensityScale zscore(float* values, const StridedBox& box) {
@@ -132,6 +133,10 @@ const char* normalise_name(NormaliseKind kind) {
       return "percentile";
     case NormaliseKind::minmax:
       return "minmax";
+    case NormaliseKind::full_scale:
+      return "full-scale";
+    case NormaliseKind::anscombe:
+      return "anscombe";
   }
   return "?";
 }
@@ -166,6 +171,19 @@ IntensityScale normalise(const NormaliseSpec& spec, float* values, const Strided
     }
     case NormaliseKind::minmax:
       return minmax(values, box);
+    case NormaliseKind::full_scale: {
+      const double scale = 1.0 / spec.full_scale;
+      for_each_voxel(box, [&](int64_t i) {
+        values[i] = static_cast<float>(static_cast<double>(values[i]) * scale);
+      });
+      return {0.0, scale, 0.0, 0.0};
+    }
+    case NormaliseKind::anscombe:
+      for_each_voxel(box, [&](int64_t i) {
+        const double counts = std::max(0.0, static_cast<double>(values[i]) + 0.375);
+        values[i] = static_cast<float>(2.0 * std::sqrt(counts));
+      });
+      return zscore<false>(values, box);
   }
   return {};
 }

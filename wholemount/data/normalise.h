@@ -15,16 +15,21 @@ enum class NormaliseKind : uint8_t {
   zscore_nonzero,  ///< the same over voxels != 0, which alone are changed: outside stays 0
   percentile,      ///< clipped to two percentiles, which become 0 and 1
   minmax,          ///< minimum becomes 0, maximum 1
+  full_scale,      ///< divided by the largest number of the stored type: 255, 65535; floats stay
+  /// zscore of 2 sqrt(x + 3/8), which makes the shot noise of counts even (Anscombe 1948); numbers
+  /// below -3/8 count as that.
+  anscombe,
 };
 
 struct NormaliseSpec {
   NormaliseKind kind = NormaliseKind::zscore_nonzero;
   double lower_percent = 0.5;   ///< percentile only
   double upper_percent = 99.5;  ///< percentile only
+  double full_scale = 1.0;      ///< full_scale only: what becomes 1
 };
 
-/// Reads "none", "zscore", "zscore-nonzero", "percentile", "minmax"; throws ConfigError naming the
-/// nearest known one.
+/// Reads "none", "zscore", "zscore-nonzero", "percentile", "minmax", "full-scale", "anscombe";
+/// throws ConfigError naming the nearest known one.
 [[nodiscard]] NormaliseKind parse_normalise(const std::string& name);
 [[nodiscard]] const char* normalise_name(NormaliseKind kind);
 

@@ -99,5 +99,29 @@ TEST(Normalise, names_are_read_and_mistyped_ones_refused) {
   WM_EXPECT_ERROR(parse_normalise("zscroe"), ConfigError, "zscore");
 }
 
+TEST(Normalise, full_scale_divides_by_the_largest_number_of_the_type) {
+  std::vector<float> values{0, 255, 51};
+  NormaliseSpec spec;
+  spec.kind = NormaliseKind::full_scale;
+  spec.full_scale = largest_number(VoxelType::u8);
+  static_cast<void>(normalise(spec, values.data(), line(3)));
+  EXPECT_EQ(values, (std::vector<float>{0.0F, 1.0F, 0.2F}));
+  EXPECT_EQ(largest_number(VoxelType::u16), 65535.0);
+  EXPECT_EQ(largest_number(VoxelType::i16), 32767.0);
+  EXPECT_EQ(largest_number(VoxelType::f32), 1.0);
+}
+
+TEST(Normalise, anscombe_takes_the_root_before_the_zscore) {
+  // 2 sqrt(x + 3/8) is 1, 3 and 5: mean 3, deviation sqrt(8/3).
+  std::vector<float> values{-0.125F, 1.875F, 5.875F};
+  NormaliseSpec spec;
+  spec.kind = NormaliseKind::anscombe;
+  static_cast<void>(normalise(spec, values.data(), line(3)));
+  const float step = static_cast<float>(2.0 / std::sqrt(8.0 / 3.0));
+  EXPECT_FLOAT_EQ(values[0], -step);
+  EXPECT_NEAR(values[1], 0.0F, 1e-7F);  // float32 of the roots
+  EXPECT_FLOAT_EQ(values[2], step);
+}
+
 }  // namespace
 }  // namespace wholemount

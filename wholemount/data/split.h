@@ -1,7 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
 #include <vector>
+
+#include "wholemount/data/dataset.h"
 
 namespace wholemount {
 
@@ -11,6 +16,14 @@ struct SplitSpec {
   double train = 0.85;
   double validation = 0.075;
   double test = 0.075;
+  /// "case", or the group that is never divided: "field", "well", "plate", "batch", "compound" ...
+  std::string by = "case";
+  /// k-fold: the groups are dealt in turn to so many folds, and fold `fold` validates; the
+  /// fractions are not used. None: fractions.
+  std::optional<int64_t> folds = std::nullopt;
+  int64_t fold = 0;
+  /// This group alone validates, e.g. one compound of by = "compound"; goes before folds.
+  std::string hold_out = {};
 };
 
 /// Case indices of each part; no case is in two of them.
@@ -25,6 +38,23 @@ struct Split {
 /// A's 411 / 36 / 37. Throws ConfigError for a fraction outside [0, 1], a sum above 1, and an empty
 /// part whose fraction is above 0.
 [[nodiscard]] Split make_split(int64_t num_cases, const SplitSpec& spec);
+
+/// Divides the cases of a data set by spec.by: cases that share the group stand in one part. Groups
+/// are permuted (make_split) and dealt so that the fractions hold for their number. With folds,
+/// groups are dealt class by class where each group has one class, so that folds hold equal shares
+/// of every class. Throws ConfigError as make_split does, and for a group the cases do not have, a
+/// fold that does not exist, or a hold_out that names none.
+[[nodiscard]] Split split_dataset(const Dataset& dataset, const SplitSpec& spec);
+
+/// Throws ConfigError when a class of the data set has no image in the training part.
+void check_classes_of_split(const Dataset& dataset, const Split& split);
+
+/// The cases of an epoch with every class as often as any other: rounds in which each class gives
+/// one case, until there are as many as `cases`; a class with fewer cases starts again. A pure
+/// function of (seed, epoch, the list given).
+[[nodiscard]] std::vector<int64_t> balance_for_epoch(const std::vector<int64_t>& cases,
+                                                     const Dataset& dataset, uint64_t seed,
+                                                     uint64_t epoch);
 
 /// The cases of an epoch in training order: a permutation that is a pure function of
 /// (seed, epoch, the list given).

@@ -1,5 +1,7 @@
 #include "wholemount/image/volume_header.h"
 
+#include <cmath>
+
 namespace wholemount {
 
 int64_t voxel_bytes(VoxelType type) {
@@ -50,6 +52,13 @@ const char* voxel_type_name(VoxelType type) {
       return "float128";
   }
   return "?";
+}
+
+double largest_number(VoxelType type) {
+  if (!is_integer(type)) return 1.0;
+  const bool is_signed = type == VoxelType::i8 || type == VoxelType::i16 ||
+                         type == VoxelType::i32 || type == VoxelType::i64;
+  return std::ldexp(1.0, static_cast<int>(8 * voxel_bytes(type)) - (is_signed ? 1 : 0)) - 1.0;
 }
 
 bool is_integer(VoxelType type) {

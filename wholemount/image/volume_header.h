@@ -14,6 +14,8 @@ enum class VoxelType : uint8_t { u8, i8, u16, i16, u32, i32, u64, i64, f32, f64,
 [[nodiscard]] int64_t voxel_bytes(VoxelType type);
 [[nodiscard]] const char* voxel_type_name(VoxelType type);
 [[nodiscard]] bool is_integer(VoxelType type);
+/// The largest whole number of the type, 65535 of u16; 1 for floats.
+[[nodiscard]] double largest_number(VoxelType type);
 
 /// What a volume file holds, known from its header alone.
 struct VolumeHeader {

@@ -26,6 +26,8 @@ struct InferenceGraph {
   ValueId labels = kNone;         ///< kept, u8 [1, 1, d, h, w]; with a loss where asked for
   ValueId probabilities = kNone;  ///< kept, [1, k, d, h, w]
   ValueId loss = kNone;           ///< kept scalar
+  ValueId logits = kNone;         ///< kept, [1, k, 1, 1, 1]; networks of whole images with a loss
+  ValueId features = kNone;       ///< kept, what the last layer reads; likewise
   ValueId counts = kNone;         ///< kept, see SegmentationLossValues
   ValueId sums = kNone;           ///< likewise
 };

@@ -118,7 +118,7 @@ std::vector<Case> prediction_cases(const std::vector<std::string>& inputs, int64
   std::vector<Case> cases;
   std::set<std::string> names;
   for (const std::string& input : inputs) {
-    const VolumeHeader header = NiftiReader(input).header();
+    const VolumeHeader header = open_volume(input)->header();
     Case one;
     one.id = stem_of(input);
     if (!names.insert(one.id).second) {
@@ -145,13 +145,16 @@ PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& ca
                             InferencePrograms& programs,
                             const std::vector<ParameterSpec>& parameters) {
   PredictPlan plan;
-  const std::vector<Extent3> extents = read_case_extents(cases);
+  const CaseHeaders headers = read_case_headers(cases);
+  const std::vector<Extent3>& extents = headers.extents;
   for (const Extent3& extent : extents) {
     const InferenceProgram& program = programs.get(place_volume(extent, spec.load.shape).padded);
     plan.arena_bytes = std::max(plan.arena_bytes, program.program->arena_bytes);
     plan.seconds += program.program->seconds;
   }
-  plan.staging = plan_staging(spec.load, extents, cases.size() > 1 ? 2 : 1);
+  LoadSpec load = spec.load;
+  load.reader_bytes = headers.reader_bytes;
+  plan.staging = plan_staging(load, extents, cases.size() > 1 ? 2 : 1);
   plan.arena_bytes = whole_pages(plan.arena_bytes);
   plan.data_bytes = whole_pages(plan.staging.total_bytes) + kNiftiWriterBytes;
   plan.parameter_bytes = ParameterStore::bytes(parameters, {}).values;

@@ -188,7 +188,8 @@ class Study {
     volume.geometry = loaded.header.geometry;
     const Case& subject = data_.dataset.cases[static_cast<size_t>(loaded.case_index)];
     const ChannelFile& file = subject.channels[static_cast<size_t>(channel)];
-    NiftiReader reader(file.path);
+    const std::unique_ptr<VolumeReader> opened = open_volume(file.path);
+    VolumeReader& reader = *opened;
     const Extent3& stored = reader.header().extent;
     std::vector<float> plane(static_cast<size_t>(stored.h * stored.w));
     for (int64_t d = 0; d < volume.extent.d; ++d) {

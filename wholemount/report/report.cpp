@@ -8,6 +8,7 @@
 #include "wholemount/base/error.h"
 #include "wholemount/base/memory.h"
 #include "wholemount/report/case_view.h"
+#include "wholemount/report/classification_sections.h"
 #include "wholemount/report/markup.h"
 #include "wholemount/report/page.h"
 #include "wholemount/report/report_sections.h"
@@ -35,7 +36,8 @@ class ReportBuilder {
     open_data();
     std::string body = header_section(run_) + setup_section(run_, data_.get()) +
                        curves_section(run_) + resources_section(run_) + timeline_section() +
-                       validation_sections() + configuration_section(run_);
+                       (classifies() ? classification_sections() : validation_sections()) +
+                       configuration_section(run_);
     result_.page = (std::filesystem::path(spec_.run_folder) / RunFolderNames::report).string();
     write_file_atomically(result_.page, html_page("Run " + run_.name + " - Wholemount", body));
     return std::move(result_);
@@ -89,6 +91,20 @@ class ReportBuilder {
             ": what is live at the peak, gaps between buffers, whole pages.";
     return element("section", text_element("h2", heading) + text_element("p", text) +
                                   render_memory_timeline(timeline));
+  }
+
+  [[nodiscard]] bool classifies() const { return run_.config.net.kind == NetKind::mcnn; }
+
+  std::string classification_sections() {
+    const std::string heading = "Classes";
+    if (!data_) return left_out(heading, "Classes and images are", no_data_);
+    try {
+      return confusion_section(run_, *data_) + class_distribution_section(*data_) +
+             example_images_section(*data_);
+    } catch (const Error& error) {
+      result_.notes.emplace_back(error.what());
+      return left_out(heading, "Classes and images are", error.what());
+    }
   }
 
   std::string validation_sections() {

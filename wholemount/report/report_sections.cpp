@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "wholemount/base/memory.h"
+#include "wholemount/report/classification_sections.h"
 #include "wholemount/report/line_chart.h"
 #include "wholemount/report/markup.h"
 #include "wholemount/report/memory_bar.h"
@@ -73,7 +74,7 @@ std::string network_text(const RunRecord& run) {
 }
 
 std::string loss_text(const TrainConfig& train) {
-  if (train.loss.empty()) return "automatic: Dice and cross-entropy, equal weights";
+  if (train.loss.empty()) return "automatic: cross-entropy, with Dice where voxels are labelled";
   std::string text;
   for (const LossTermConfig& term : train.loss) {
     text += fmt::format("{}{:g} x {}{}", text.empty() ? "" : " + ", term.weight,
@@ -260,14 +261,15 @@ std::string header_section(const RunRecord& run) {
   std::string cards;
   if (!run.evaluations.empty()) {
     const LoggedEvaluation& last = run.evaluations.back();
-    const auto found = last.metrics.find("Dice");
+    const char* const metric = run.config.net.kind == NetKind::mcnn ? "top-1" : "Dice";
+    const auto found = last.metrics.find(metric);
     if (found != last.metrics.end() && std::isfinite(found->second)) {
       double best = found->second;
       for (const LoggedEvaluation& evaluation : run.evaluations) {
-        const auto other = evaluation.metrics.find("Dice");
+        const auto other = evaluation.metrics.find(metric);
         if (other != evaluation.metrics.end() && other->second > best) best = other->second;
       }
-      cards += card("Dice, last evaluation", fmt::format("{:.4f}", found->second),
+      cards += card(std::string(metric) + ", last evaluation", fmt::format("{:.4f}", found->second),
                     fmt::format("best {:.4f}", best));
     }
     if (std::isfinite(last.loss)) {
@@ -324,7 +326,10 @@ std::string curves_section(const RunRecord& run) {
       "section",
       text_element("h2", "Curves") +
           element("div", {{"class", "grid"}},
-                  render_line_chart(loss_chart(run)) + render_line_chart(dice_chart(run)) +
+                  render_line_chart(loss_chart(run)) +
+                      render_line_chart(run.config.net.kind == NetKind::mcnn
+                                            ? accuracy_chart(run, last_update(run))
+                                            : dice_chart(run)) +
                       render_line_chart(rate_chart(run)) + render_line_chart(seconds_chart(run))));
 }
 

@@ -77,6 +77,21 @@ RecordedSummary summary_of(const Json& json) {
   return summary;
 }
 
+/// A square of counts; empty where there is none or it is malformed.
+std::vector<std::vector<int64_t>> confusion_of(const Json& line) {
+  std::vector<std::vector<int64_t>> rows;
+  const auto found = line.find("confusion");
+  if (found == line.end() || !found->is_array()) return {};
+  for (const Json& row : *found) {
+    if (!row.is_array() || row.size() != found->size()) return {};
+    std::vector<int64_t>& counts = rows.emplace_back();
+    for (const Json& value : row) {
+      counts.push_back(value.is_number_integer() ? value.get<int64_t>() : 0);
+    }
+  }
+  return rows;
+}
+
 void read_log(const std::filesystem::path& path, RunRecord& record) {
   std::ifstream file(path);
   std::string line;
@@ -89,7 +104,8 @@ void read_log(const std::filesystem::path& path, RunRecord& record) {
                               number(json, "seconds")});
     } else if (kind == "evaluation") {
       LoggedEvaluation evaluation{
-          count(json, "step"), count(json, "epoch"), number(json, "loss"), {}};
+          count(json, "step"), count(json, "epoch"), number(json, "loss"), {}, {}};
+      evaluation.confusion = confusion_of(json);
       if (const auto metrics = json.find("metrics"); metrics != json.end()) {
         for (const auto& [name, value] : metrics->items()) {
           evaluation.metrics[name] = value.is_number() ? value.get<double>() : NAN;

@@ -25,6 +25,8 @@ struct LoggedEvaluation {
   int64_t epoch = 0;
   double loss = 0;
   std::map<std::string, double> metrics;  ///< NaN where undefined
+  /// Classification: [true class][class called]; empty otherwise.
+  std::vector<std::vector<int64_t>> confusion;
 };
 
 /// plan.json; 0 where an item is not there.

@@ -4,11 +4,19 @@
 
 #include "wholemount/metrics/surface.h"
 #include "wholemount/ops/loss/segmentation_ops.h"
+#include "wholemount/tensor/load_transform.h"
 #include "wholemount/tensor/target.h"
 
 namespace wholemount {
 
 namespace {
+
+/// The values of a tensor of one voxel.
+std::vector<float> channels_of(const TensorView& view) {
+  std::vector<float> values;
+  for (int64_t c = 0; c < view.desc.c; ++c) values.push_back(element<float>(view, 0, c, 0, 0, 0));
+  return values;
+}
 
 std::vector<SoftSums> read_soft_sums(const TensorView& view) {
   const auto channels = static_cast<size_t>(view.desc.extent.w);
@@ -77,7 +85,10 @@ LossAndCounts evaluate_cases(const EvaluationCases& cases, InferencePrograms& pr
     result.samples.push_back(read_counts(session.view(*program.program, program.graph.counts)));
     LossAndCounts::Counts& counts = result.samples.back();
     counts.soft = read_soft_sums(session.view(*program.program, program.graph.sums));
-    if (cases.surface_tolerance_mm) {
+    if (program.graph.logits != kNone) {
+      counts.logits = channels_of(session.view(*program.program, program.graph.logits));
+      counts.features = channels_of(session.view(*program.program, program.graph.features));
+    } else if (cases.surface_tolerance_mm) {
       counts.surfaces = surface_scores(session.view(*program.program, program.graph.labels),
                                        *loaded, counts, cases);
     }

@@ -24,6 +24,10 @@ struct SplitConfig {
   double train = 0.85;
   double validation = 0.075;
   double test = 0.075;
+  std::string by = "case";
+  std::optional<int64_t> folds;
+  int64_t fold = 0;
+  std::string hold_out;
   friend bool operator==(const SplitConfig&, const SplitConfig&) = default;
 };
 
@@ -37,6 +41,9 @@ struct DataConfig {
   std::string normalise = "zscore-nonzero";
   SplitConfig split;
   std::vector<std::string> augment;
+  bool balance = false;
+  std::optional<int64_t> control_wells = 119;
+  bool all_taxol = false;
   friend bool operator==(const DataConfig&, const DataConfig&) = default;
 };
 

@@ -82,7 +82,8 @@ Rules data_rules() {
       shape_rule(),
       text("data.normalise", WM_MEMBER(data.normalise),
            "Intensity normalisation of a case, done before padding: \"zscore\", "
-           "\"zscore-nonzero\", \"percentile\", \"minmax\", \"none\""),
+           "\"zscore-nonzero\", \"percentile\", \"minmax\", \"full-scale\" (divided by 255 or "
+           "65535), \"anscombe\" (root of counts, then zscore), \"none\""),
       integer("data.split.seed", WM_MEMBER(data.split.seed), {0, INT64_MAX},
               "Seed of the permutation that divides the cases"),
       number("data.split.train", WM_MEMBER(data.split.train), {0.0, 1.0},
@@ -91,9 +92,24 @@ Rules data_rules() {
              "Fraction to validate on while training"),
       number("data.split.test", WM_MEMBER(data.split.test), {0.0, 1.0},
              "Fraction kept for the final test"),
+      text("data.split.by", WM_MEMBER(data.split.by),
+           "What is never divided between parts: \"case\", or a group that the data set knows: "
+           "\"field\", \"well\", \"plate\", \"batch\", \"compound\", \"treatment\""),
+      integer_or("data.split.folds", WM_MEMBER(data.split.folds), 2, "none",
+                 "k-fold: so many parts, one of which validates; the fractions then do not count"),
+      integer("data.split.fold", WM_MEMBER(data.split.fold), {0, kMany},
+              "k-fold: the part that validates, counted from 0"),
+      text("data.split.hold_out", WM_MEMBER(data.split.hold_out),
+           "The one group that validates, e.g. a compound with by = \"compound\"; \"\": none"),
       texts("data.augment", WM_MEMBER(data.augment),
-            "Random changes of training cases: \"flip\", \"rot90\", \"affine\", \"elastic\", "
-            "\"intensity-scale\", \"intensity-shift\", \"noise\"; []: none"),
+            "Random changes of training cases: \"flip\", \"rot90\", \"rot15\", \"affine\", "
+            "\"elastic\", \"intensity-scale\", \"intensity-shift\", \"noise\"; []: none"),
+      boolean("data.balance", WM_MEMBER(data.balance),
+              "Classification: an epoch shows every class equally often"),
+      integer_or("data.control_wells", WM_MEMBER(data.control_wells), 0, "all",
+                 "bbbc021: wells of untreated cells (DMSO) kept, drawn by data.split.seed"),
+      boolean("data.all_taxol", WM_MEMBER(data.all_taxol),
+              "bbbc021: keep taxol, the positive control, of every plate and not of week 1 alone"),
   };
 }
 
@@ -176,6 +192,11 @@ Rules schedule_rules() {
              "warmup-poly: rate at the start"),
       number("train.schedule.warmup_epochs", WM_MEMBER(train.schedule.warmup_epochs), {0.0, 1e6},
              "warmup-poly: epochs of linear rise to the base rate"),
+      integer_or("train.schedule.reference_batch", WM_MEMBER(train.schedule.reference_batch), 1,
+                 "none",
+                 "Linear scaling: the base rate is for this batch and grows with train.batch"),
+      number("train.schedule.max_rate", WM_MEMBER(train.schedule.max_rate), {0.0, kInfinity, true},
+             "Linear scaling: the base rate grows no further"),
   };
 }
 

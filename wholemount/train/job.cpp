@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "wholemount/base/memory.h"
+#include "wholemount/nets/mcnn.h"
 #include "wholemount/nets/unet3d.h"
 
 namespace wholemount {
@@ -26,18 +27,22 @@ std::optional<NormKind> norm_kind(NetNorm norm) {
   return std::nullopt;
 }
 
-LossTerm loss_term(const LossTermConfig& config, TargetKind target) {
-  if (config.label_smoothing != 0.0) {
-    throw ConfigError(
-        "train.loss: label_smoothing belongs to whole-image classification; segmentation "
-        "losses take none, leave it out");
+LossTerm loss_term(const LossTermConfig& config, const TaskSpec& task) {
+  if (config.label_smoothing != 0.0 && config.name != "ce") {
+    throw ConfigError("train.loss: label_smoothing belongs to \"ce\", found with \"" + config.name +
+                      "\"; leave it out");
+  }
+  if (task.whole_image && config.name != "ce") {
+    throw ConfigError("train.loss: \"" + config.name +
+                      "\" compares label maps; classification of whole images takes \"ce\"");
   }
   LossTerm term;
   term.weight = config.weight;
   term.pooled = config.pooled;
   term.smooth_numerator = config.smooth[0];
   term.smooth_denominator = config.smooth[1];
-  const bool regions = target == TargetKind::regions;
+  term.label_smoothing = config.label_smoothing;
+  const bool regions = task.target == TargetKind::regions;
   if (config.name == "dice") {
     term.name = LossName::dice;
   } else if (config.name == "log-dice") {
@@ -57,8 +62,15 @@ LossTerm loss_term(const LossTermConfig& config, TargetKind target) {
 }  // namespace
 
 Network network_from_config(const NetConfig& net, const TaskSpec& task) {
-  if (net.kind != NetKind::unet3d) {
-    throw ConfigError("net.kind: only \"unet3d\" segments volumes");
+  if (task.whole_image != (net.kind == NetKind::mcnn)) {
+    throw ConfigError(task.whole_image
+                          ? "net.kind: the data set has one class an image; only \"mcnn\" "
+                            "classifies images"
+                          : "net.kind: the data set has label maps; only \"unet3d\" segments "
+                            "volumes");
+  }
+  if (net.kind == NetKind::mcnn) {
+    return mcnn_network({task.in_channels, static_cast<int64_t>(task.outputs.size()), net.fc_relu});
   }
   UNet3dSpec spec;
   spec.in_channels = task.in_channels;
@@ -79,17 +91,23 @@ SegmentationLossSpec loss_from_config(const TrainConfig& train, const TaskSpec& 
   loss.target = task.target;
   if (train.loss.empty()) {
     const bool regions = task.target == TargetKind::regions;
+    if (task.whole_image) {
+      LossTermConfig entropy;
+      entropy.name = "ce";
+      loss.terms = {loss_term(entropy, task)};
+      return loss;
+    }
     LossTermConfig dice;
     dice.name = "dice";
     dice.weight = 0.5;
     LossTermConfig entropy;
     entropy.name = regions ? "bce" : "ce";
     entropy.weight = 0.5;
-    loss.terms = {loss_term(dice, task.target), loss_term(entropy, task.target)};
+    loss.terms = {loss_term(dice, task), loss_term(entropy, task)};
     return loss;
   }
   for (const LossTermConfig& term : train.loss) {
-    loss.terms.push_back(loss_term(term, task.target));
+    loss.terms.push_back(loss_term(term, task));
   }
   return loss;
 }

@@ -16,6 +16,7 @@ namespace wholemount {
 struct TaskSpec {
   int64_t in_channels = 1;
   TargetKind target = TargetKind::regions;
+  bool whole_image = false;  ///< one class an image (target: classes), not a label map
   /// One per output channel: region names, or all label names with the background first.
   std::vector<std::string> outputs;
   /// classes: the stored label value of each output, for writing predictions.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "wholemount/base/clock.h"
 #include "wholemount/base/sha256.h"
 
 namespace wholemount {
@@ -46,13 +47,81 @@ TaskSpec task_from_target(const TargetDefinition& target, int64_t in_channels) {
   return task;
 }
 
+TaskSpec task_from_classes(const Dataset& dataset, int64_t in_channels) {
+  if (dataset.classes.size() < 2) {
+    throw ConfigError(dataset.root + ": holds one class (" + dataset.classes.at(0) +
+                      "); telling classes apart needs at least two");
+  }
+  TaskSpec task;
+  task.in_channels = in_channels;
+  task.target = TargetKind::classes;
+  task.whole_image = true;
+  task.outputs = dataset.classes;
+  return task;
+}
+
+SplitSpec split_spec(const SplitConfig& config) {
+  SplitSpec spec;
+  spec.seed = static_cast<uint64_t>(config.seed);
+  spec.train = config.train;
+  spec.validation = config.validation;
+  spec.test = config.test;
+  spec.by = config.by;
+  spec.folds = config.folds;
+  spec.fold = config.fold;
+  spec.hold_out = config.hold_out;
+  return spec;
+}
+
+/// A net of whole images has weights for every position.
+void check_one_shape(const DataJob& data) {
+  const std::vector<Extent3>& train = data.job.train_extents;
+  for (const std::vector<Extent3>* part : {&train, &data.job.validation_extents}) {
+    for (const Extent3& extent : *part) {
+      if (extent != train.front()) {
+        throw ConfigError("the images have different shapes (padded " + to_string(train.front()) +
+                          " and " + to_string(extent) +
+                          "), but net.kind = \"mcnn\" wants one; set data.shape = [1, height, "
+                          "width]");
+      }
+    }
+  }
+}
+
+/// 8- and 16-bit images of one channel are no common scale.
+void check_one_type(const Dataset& dataset, const CaseHeaders& headers) {
+  for (size_t i = 1; i < headers.stored.size(); ++i) {
+    if (headers.stored[i] == headers.stored[0]) continue;
+    throw FileError(dataset.cases[i].channels[0].path,
+                    std::string("stores ") + voxel_type_name(headers.stored[i]) + ", but " +
+                        dataset.cases[0].channels[0].path + " stores " +
+                        voxel_type_name(headers.stored[0]) +
+                        "; images of a data set must have one type: convert them");
+  }
+}
+
+void check_turns(const LoadSpec& load) {
+  const AugmentSpec& augment = load.augment;
+  if (augment.rot15 &&
+      (!load.whole_image || augment.rot90 || augment.warps() || augment.changes_intensity())) {
+    throw ConfigError(
+        "data.augment: \"rot15\" is for classification of whole fields, alone or with \"flip\" (it "
+        "holds quarter turns already)");
+  }
+}
+
 std::string digest_of(const DataJob& data) {
   Sha256 sha;
   const auto add = [&](const std::string& text) { sha.update(text + "\n"); };
   for (size_t i = 0; i < data.dataset.cases.size(); ++i) {
     const Case& subject = data.dataset.cases[i];
     add(subject.id + " " + to_string(data.extents[i]));
-    std::vector<std::string> files = {subject.label};
+    std::vector<std::string> files;
+    if (subject.class_index >= 0) {
+      add(data.dataset.classes[static_cast<size_t>(subject.class_index)]);
+    } else {
+      files.push_back(subject.label);
+    }
     for (const int64_t channel : data.train_load.channels) {
       files.push_back(subject.channels[static_cast<size_t>(channel)].path);
     }
@@ -87,37 +156,57 @@ LoadSpec load_spec_from_config(const RunConfig& config, const Extent3& divisor,
 
 DataJob job_from_data(const RunConfig& config) {
   DataJob data;
+  data.first_touch_seconds = monotonic_seconds();
   std::optional<DatasetLayout> layout;
   if (config.data.layout != "auto") {
     layout = parse_layout(config.data.layout);
   }
-  data.dataset = open_dataset(config.data.root, layout);
+  data.dataset = open_dataset(config.data.root, layout,
+                              {config.data.control_wells, config.data.all_taxol,
+                               static_cast<uint64_t>(config.data.split.seed)});
   if (data.dataset.cases.empty()) {
     throw FileError(config.data.root, "the data set has no labelled case to train on");
   }
-  const TargetDefinition target = make_target(data.dataset, config.data.target);
+  const bool whole_image = !data.dataset.classes.empty();
+  std::optional<TargetDefinition> target;
+  if (!whole_image) target = make_target(data.dataset, config.data.target);
   const std::vector<int64_t> channels = select_channels(data.dataset, config.data.channels);
   JobSpec& job = data.job;
   job.config = config;
-  job.task = task_from_target(target, static_cast<int64_t>(channels.size()));
+  const auto in_channels = static_cast<int64_t>(channels.size());
+  job.task = whole_image ? task_from_classes(data.dataset, in_channels)
+                         : task_from_target(*target, in_channels);
   job.task.channel_indices = channels;
   job.network = network_from_config(config.net, job.task);
   job.loss = loss_from_config(config.train, job.task);
 
   data.evaluation_load = load_spec_from_config(config, job.network.divisor, channels);
   data.evaluation_load.target = target;
+  data.evaluation_load.whole_image = whole_image;
   data.train_load = data.evaluation_load;
   data.train_load.augment = parse_augment(config.data.augment);
-  data.split = make_split(static_cast<int64_t>(data.dataset.cases.size()),
-                          {static_cast<uint64_t>(config.data.split.seed), config.data.split.train,
-                           config.data.split.validation, config.data.split.test});
+  check_turns(data.train_load);
+  data.split = split_dataset(data.dataset, split_spec(config.data.split));
+  if (whole_image) check_classes_of_split(data.dataset, data.split);
   if (data.split.train.empty()) {
     throw ConfigError("data.split.train = 0 leaves no case to train on");
   }
-  data.extents = read_case_extents(data.dataset.cases);
+  const CaseHeaders headers = read_case_headers(data.dataset.cases);
+  data.extents = headers.extents;
+  if (whole_image) check_one_type(data.dataset, headers);
+  for (const Extent3& extent : data.extents) {
+    if (data.train_load.augment.rot15 && extent.d != 1) {
+      throw ConfigError("data.augment: \"rot15\" turns fields of one plane, found " +
+                        to_string(extent));
+    }
+  }
+  data.train_load.reader_bytes = headers.reader_bytes;
+  data.evaluation_load.reader_bytes = headers.reader_bytes;
   job.train_extents = padded_extents(data.split.train, data.extents, data.train_load.shape);
   job.validation_extents =
       padded_extents(data.split.validation, data.extents, data.train_load.shape);
+
+  if (job.network.whole_image) check_one_shape(data);
 
   // One slot more than a program reads at a time: the next case loads meanwhile.
   std::vector<Extent3> streamed;
@@ -148,6 +237,10 @@ JobSpec job_from_data_or_shape(const RunConfig& config) {
   }
   job.task.outputs = config.data.target;
   job.task.target = TargetKind::regions;
+  if (config.net.kind == NetKind::mcnn) {
+    job.task.whole_image = true;
+    job.task.target = TargetKind::classes;
+  }
   job.network = network_from_config(config.net, job.task);
   job.loss = loss_from_config(config.train, job.task);
   const LoadSpec load =
@@ -157,7 +250,11 @@ JobSpec job_from_data_or_shape(const RunConfig& config) {
   // As many cases as one update wants, so that train.batch means what it says.
   job.train_extents.assign(static_cast<size_t>(std::max<int64_t>(1, config.train.batch)), padded);
   LoadSpec staged = load;
-  staged.target.emplace();
+  if (job.task.whole_image) {
+    staged.whole_image = true;
+  } else {
+    staged.target.emplace();
+  }
   const std::vector<Extent3> extents = {*config.data.shape};
   job.staging_bytes = plan_staging(staged, extents, samples_per_program(job) + 1).total_bytes;
   return job;

@@ -18,6 +18,7 @@ struct DataJob {
   LoadSpec train_load;           ///< with augmentation
   LoadSpec evaluation_load;      ///< without
   StagingPlan staging;
+  double first_touch_seconds = 0;  ///< monotonic time at which the data set was first touched
   /// SHA-256 of case ids, files' sizes, extents and split: resuming on other data is refused.
   std::string data_digest;
 };
@@ -28,7 +29,7 @@ struct DataJob {
 
 /// The job of a configuration for planning and benches: from its data set, or, where data.root does
 /// not exist and data.shape is fixed, as if it held one case of that shape (channels as listed, one
-/// output per region of data.target).
+/// output per region, or class of mcnn, of data.target).
 [[nodiscard]] JobSpec job_from_data_or_shape(const RunConfig& config);
 
 /// How images are brought into tensors for a network: of a data set's channel indices.

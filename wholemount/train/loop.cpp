@@ -16,6 +16,7 @@
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/case_evaluation.h"
 #include "wholemount/train/checkpoint.h"
+#include "wholemount/train/classification_scores.h"
 #include "wholemount/train/job_plan.h"
 #include "wholemount/train/model_file.h"
 #include "wholemount/train/plan_json.h"
@@ -40,6 +41,20 @@ Json json_of(const Scores& scores) {
 }
 
 Json json_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+/// Rows are true classes, columns what images were called.
+Json confusion_json(const TaskSpec& task, const std::vector<LossAndCounts::Counts>& images) {
+  const ConfusionMatrix matrix = confusion_matrix(task, images);
+  Json rows = Json::array();
+  for (int64_t truth = 0; truth < matrix.classes(); ++truth) {
+    Json row = Json::array();
+    for (int64_t called = 0; called < matrix.classes(); ++called) {
+      row.push_back(matrix.at(truth, called));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
 
 double median(std::vector<double> values) {
   if (values.empty()) {
@@ -167,7 +182,10 @@ class Training {
       const int64_t position = epoch * count + i;
       if (position / cases != pass) {
         pass = position / cases;
-        pass_order = shuffle_for_epoch(data_.split.train, seed, static_cast<uint64_t>(pass));
+        pass_order = config_.data.balance && job_.task.whole_image
+                         ? balance_for_epoch(data_.split.train, data_.dataset, seed,
+                                             static_cast<uint64_t>(pass))
+                         : shuffle_for_epoch(data_.split.train, seed, static_cast<uint64_t>(pass));
       }
       order.push_back(
           {pass_order[static_cast<size_t>(position % cases)], static_cast<uint64_t>(pass)});
@@ -228,10 +246,11 @@ class Training {
     }
     const double begin = monotonic_seconds();
     UpdateInput input;
-    input.rate =
-        learning_rate(config_.train.schedule, config_.train.optimizer.rate,
-                      {state_.step, steps_per_epoch(job_),
-                       steps_per_epoch(job_) * config_.train.epochs, state_.validation_losses});
+    input.rate = learning_rate(
+        config_.train.schedule,
+        scaled_rate(config_.train.schedule, config_.train.optimizer.rate, update_batch(job_)),
+        {state_.step, steps_per_epoch(job_), steps_per_epoch(job_) * config_.train.epochs,
+         state_.validation_losses});
     input.update = state_.step + 1;
     input.gradient_scale = 1.0 / static_cast<double>(batch);
     input.clip_norm = config_.train.clip_norm;
@@ -246,6 +265,7 @@ class Training {
     }
     ++state_.step;
     ++steps_done_;
+    images_done_ += batch;
     step_seconds_.push_back(seconds);
     last_loss_ = runner.result().mean_loss();
     Json line;
@@ -278,11 +298,11 @@ class Training {
                                 data_.staging,
                                 {staging_.data(), data_.staging.slots_bytes()}};
     const LossAndCounts result = evaluate_cases(cases, programs_.evaluation, *session_);
-    metrics_ = segmentation_scores(job_.task, result.samples);
+    metrics_ = task_scores(job_.task, result.samples);
     state_.validation_losses.push_back(result.mean_loss());
-    if (metrics_["Dice"].has_value() &&
-        (!state_.best_metric.has_value() || *metrics_["Dice"] > *state_.best_metric)) {
-      state_.best_metric = metrics_["Dice"];
+    const std::optional<double> score = metrics_[main_metric(job_.task)];
+    if (score.has_value() && (!state_.best_metric.has_value() || *score > *state_.best_metric)) {
+      state_.best_metric = score;
       state_.best_epoch = state_.epoch;
     }
     Json line;
@@ -291,6 +311,7 @@ class Training {
     line["epoch"] = state_.epoch;
     line["loss"] = json_or_null(result.mean_loss());
     line["metrics"] = json_of(metrics_);
+    if (job_.task.whole_image) line["confusion"] = confusion_json(job_.task, result.samples);
     line["seconds"] = monotonic_seconds() - begin;
     log_->append(line);
     tell_evaluation(result.mean_loss(), monotonic_seconds() - begin);
@@ -315,7 +336,8 @@ class Training {
         *metric->second < config_.train.target->value) {
       return false;
     }
-    seconds_to_target_ = training_seconds();
+    const double opening = spec_.resume ? 0.0 : begin_seconds_ - data_.first_touch_seconds;
+    seconds_to_target_ = training_seconds() + opening;
     return true;
   }
 
@@ -345,8 +367,9 @@ class Training {
                            static_cast<double>(steps_done_) *
                            static_cast<double>(shown.steps - shown.step);
     }
-    if (const auto dice = metrics_.find("Dice"); dice != metrics_.end()) {
-      shown.dice = dice->second;
+    shown.metric_name = main_metric(job_.task);
+    if (const auto metric = metrics_.find(shown.metric_name); metric != metrics_.end()) {
+      shown.metric = metric->second;
     }
     shown.bytes_now = process_memory().resident_bytes;
     shown.bytes_planned = plan_.memory.peak_bytes();
@@ -369,6 +392,8 @@ class Training {
     summary.weights_digest = store_->digest();
     summary.seconds = training_seconds();
     summary.seconds_to_target = seconds_to_target_;
+    summary.images_per_second =
+        static_cast<double>(images_done_) / (monotonic_seconds() - begin_seconds_);
     summary.measured_peak_bytes = process_memory().peak_resident_bytes;
     folder_->write(RunFolderNames::summary, summary_json(summary).dump(2) + "\n");
     return summary;
@@ -394,6 +419,7 @@ class Training {
   std::vector<double> step_seconds_;
   std::optional<double> seconds_to_target_;
   int64_t steps_done_ = 0;
+  int64_t images_done_ = 0;
   double last_loss_ = 0;
   double begin_seconds_ = 0;
   double last_checkpoint_seconds_ = 0;
@@ -414,6 +440,7 @@ nlohmann::ordered_json summary_json(const TrainSummary& summary) {
   json["metrics"] = json_of(summary.metrics);
   json["weights_digest"] = summary.weights_digest;
   json["seconds"] = summary.seconds;
+  json["images_per_second"] = summary.images_per_second;
   if (summary.seconds_to_target.has_value()) {
     json["seconds_to_target"] = *summary.seconds_to_target;
   }

@@ -33,7 +33,10 @@ struct TrainSummary {
   Scores metrics;                    ///< of the last evaluation
   std::string weights_digest;
   double seconds = 0;  ///< training time over all resumptions
+  /// Of the process that started the run: from the first touch of the data set to the evaluation
+  /// that reached the target, evaluations and checkpoints included (time-to-train).
   std::optional<double> seconds_to_target;
+  double images_per_second = 0;  ///< trained on by this call, evaluations and checkpoints included
 };
 
 /// The summary with the keys of cli.md; undefined numbers are null.

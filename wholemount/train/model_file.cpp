@@ -23,6 +23,7 @@ std::string net_spec_text(const RunConfig& config, const TaskSpec& task) {
   json["net"] = to_toml(only_net);
   json["in_channels"] = task.in_channels;
   json["target"] = task.target == TargetKind::regions ? "regions" : "classes";
+  json["whole_image"] = task.whole_image;
   json["outputs"] = task.outputs;
   return json.dump();
 }
@@ -32,6 +33,7 @@ void save_model(const std::string& path, const RunConfig& config, const TaskSpec
   nlohmann::ordered_json json;
   json["in_channels"] = task.in_channels;
   json["target"] = task.target == TargetKind::regions ? "regions" : "classes";
+  json["whole_image"] = task.whole_image;
   json["outputs"] = task.outputs;
   json["label_values"] = task.label_values;
   json["channel_indices"] = task.channel_indices;
@@ -76,6 +78,8 @@ ModelSpec read_model_spec(const std::string& path) {
     json.at("in_channels").get_to(spec.task.in_channels);
     spec.task.target = json.at("target").get<std::string>() == "regions" ? TargetKind::regions
                                                                          : TargetKind::classes;
+    // Models older than classification segment.
+    spec.task.whole_image = json.value("whole_image", false);
     json.at("outputs").get_to(spec.task.outputs);
     json.at("label_values").get_to(spec.task.label_values);
     json.at("channel_indices").get_to(spec.task.channel_indices);

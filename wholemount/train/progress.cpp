@@ -73,8 +73,8 @@ std::string progress_line(const ProgressState& state) {
   if (state.loss) {
     add(fmt::format("loss {:.4f}", *state.loss));
   }
-  if (state.dice) {
-    add(fmt::format("Dice {:.3f}", *state.dice));
+  if (state.metric) {
+    add(fmt::format("{} {:.3f}", state.metric_name, *state.metric));
   }
   if (state.seconds_left) {
     add(duration_text(*state.seconds_left) + " left");

@@ -17,7 +17,8 @@ struct ProgressState {
   int64_t step = 0;  ///< updates done
   int64_t steps = 0;
   std::optional<double> loss;
-  std::optional<double> dice;
+  std::string metric_name = "Dice";  ///< of `metric`
+  std::optional<double> metric;
   std::optional<double> seconds_left;
   size_t bytes_now = 0;      ///< resident memory of the process
   size_t bytes_planned = 0;  ///< predicted peak; 0: not known

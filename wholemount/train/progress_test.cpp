@@ -14,7 +14,7 @@ ProgressState state(int64_t step) {
   result.step = step;
   result.steps = 650;
   result.loss = 0.12344;
-  result.dice = 0.8123;
+  result.metric = 0.8123;
   result.seconds_left = 3753.2;
   result.bytes_now = size_t{7} << 30;
   result.bytes_planned = size_t{8} << 30;

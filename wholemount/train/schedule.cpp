@@ -34,6 +34,12 @@ double polynomial_rate(const ScheduleSpec& spec, double base, int64_t step, int6
 
 }  // namespace
 
+double scaled_rate(const ScheduleSpec& spec, double base_rate, int64_t batch) {
+  if (!spec.reference_batch) return base_rate;
+  return std::min(spec.max_rate, base_rate * static_cast<double>(batch) /
+                                     static_cast<double>(*spec.reference_batch));
+}
+
 double learning_rate(const ScheduleSpec& spec, double base_rate, const SchedulePoint& point) {
   switch (spec.kind) {
     case ScheduleKind::constant:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace wholemount {
@@ -18,6 +19,9 @@ struct ScheduleSpec {
   double end_rate = 0.0;     ///< poly, warmup-poly: rate after the last update
   double start_rate = 1e-3;  ///< warmup-poly: rate of the first update
   double warmup_epochs = 5;  ///< warmup-poly: epochs from start_rate to the base rate
+  /// Linear scaling (Goyal et al. 2017): the base rate belongs to this batch. None: to any.
+  std::optional<int64_t> reference_batch;
+  double max_rate = 1e6;  ///< linear scaling: cap of the base rate
 
   friend bool operator==(const ScheduleSpec&, const ScheduleSpec&) = default;
 };
@@ -30,6 +34,10 @@ struct SchedulePoint {
   /// Validation loss of every evaluation so far, oldest first; NaN counts as no improvement.
   std::span<const double> validation_losses;
 };
+
+/// The base rate of an update of `batch` samples: base * batch / reference_batch, at most max_rate;
+/// without a reference batch the base itself. Paper B: 0.001 for 32 gives 0.008 for 256.
+[[nodiscard]] double scaled_rate(const ScheduleSpec& spec, double base_rate, int64_t batch);
 
 /// The learning rate of the coming update; a pure function, so resuming needs no scheduler state
 /// but the history.

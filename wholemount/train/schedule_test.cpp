@@ -78,6 +78,16 @@ TEST(Schedule, warmup_poly_rises_linearly_then_falls) {
   EXPECT_DOUBLE_EQ(learning_rate(spec, 0.008, point), 1e-4);
 }
 
+TEST(Schedule, linear_scaling_follows_the_batch_up_to_its_cap) {
+  ScheduleSpec spec = schedule(ScheduleKind::warmup_poly);
+  EXPECT_EQ(scaled_rate(spec, 0.001, 256), 0.001);
+  spec.reference_batch = 32;
+  EXPECT_DOUBLE_EQ(scaled_rate(spec, 0.001, 256), 0.008);
+  EXPECT_DOUBLE_EQ(scaled_rate(spec, 0.001, 8), 0.00025);
+  spec.max_rate = 0.032;
+  EXPECT_DOUBLE_EQ(scaled_rate(spec, 0.001, 2048), 0.032);
+}
+
 TEST(Schedule, warmup_longer_than_the_run_only_rises) {
   const ScheduleSpec spec = schedule(ScheduleKind::warmup_poly);
   SchedulePoint point;

@@ -16,8 +16,8 @@ UpdateGraph build_update_graph(const Network& network, const SegmentationLossSpe
     const std::string suffix = std::to_string(s);
     result.images.push_back(builder.input(
         "image" + suffix, TensorDesc::activation(1, network.in_channels, extents[s], dtype)));
-    result.targets.push_back(
-        builder.input("target" + suffix, TensorDesc::plain(1, 1, extents[s], DType::u8)));
+    result.targets.push_back(builder.input(
+        "target" + suffix, TensorDesc::plain(1, 1, network.target_extent(extents[s]), DType::u8)));
   }
   result.logits = network.build(builder, result.images, true);
   builder.next_layer();

@@ -76,6 +76,9 @@ struct LossAndCounts {
     // Of evaluations only, per channel.
     std::vector<SoftSums> soft;           ///< over probabilities
     std::vector<SurfaceScores> surfaces;  ///< where EvaluationCases asks for them
+    // Of evaluations of whole images:
+    std::vector<float> logits;
+    std::vector<float> features;  ///< what the last layer reads
   };
   std::vector<Counts> samples;
   [[nodiscard]] double mean_loss() const {

@@ -50,7 +50,8 @@ class BackwardKernel final : public Kernel {
     const TensorView& out = args.outputs[0].view;
     SegmentationGradientRun gradient{
         {nullptr, logits.block_pitch, logits_.block_width(), logits_.c, nullptr, 0,
-         sample_.target == TargetKind::classes, b + round_up(logits_.c, 16)},
+         sample_.target == TargetKind::classes, b + round_up(logits_.c, 16), truth_scale(sample_),
+         truth_floor(sample_, logits_.c)},
         nullptr,
         out.block_pitch,
         a,

@@ -141,7 +141,8 @@ void sum_classes(const SegmentationSumsRun& sums, const Group& group, float* exp
     add_to(rows + 16 * SegmentationPartialRow::hard_predicted, hard);
     if (sums.entropy) {
       const F16 x = F16::load(group.logits + c * group.pitch);
-      add_to(rows + 16 * SegmentationPartialRow::entropy, (log_total + (s.largest - x)) * t);
+      const F16 q = F16::set1(sums.run.truth_scale) * t + F16::set1(sums.run.truth_floor) * mask;
+      add_to(rows + 16 * SegmentationPartialRow::entropy, (log_total + (s.largest - x)) * q);
     }
   }
   add_to(sums.partial + 16 * sums.run.channels * SegmentationPartialRow::kNumRows, mask);
@@ -183,7 +184,8 @@ void gradient_classes(const SegmentationGradientRun& gradient, const Group& grou
   for (int64_t c = 0; c < gradient.run.channels; ++c) {
     const F16 p = F16::load(exponentials + 16 * c) * inverse;
     const F16 t = select_equal(target, F16::set1(static_cast<float>(c)), one, zero);
-    const F16 dx = fma(p, slope_of(c) - mean, e * (p - t));
+    const F16 q = F16::set1(gradient.run.truth_scale) * t + F16::set1(gradient.run.truth_floor);
+    const F16 dx = fma(p, slope_of(c) - mean, e * (p - q));
     (dx * mask).store(out + c * pitch);
   }
 }

@@ -21,6 +21,9 @@ struct SegmentationRun {
   int64_t num_voxels;
   bool classes;  ///< softmax and class indices; else sigmoid and bit masks
   float* work;   ///< segmentation_work_floats(channels), 64-byte aligned
+  // classes: the smoothed truth q = truth_scale * t + truth_floor; 1 and 0 without smoothing.
+  float truth_scale = 1.0F;
+  float truth_floor = 0.0F;
 };
 
 /// Floats of work space: the group's logits (or gradients) and its exponentials.
@@ -32,7 +35,7 @@ struct SegmentationPartialRow {
     intersection = 0,       ///< sum p t
     predicted = 1,          ///< sum p
     truth = 2,              ///< sum t
-    entropy = 3,            ///< regions: cross entropy; classes: -log p where t = 1
+    entropy = 3,            ///< regions: cross entropy; classes: -q log p
     hard_intersection = 4,  ///< decided voxels that are true
     hard_predicted = 5,     ///< decided voxels: logit > 0, or the first largest logit
     kNumRows = 6
@@ -55,7 +58,7 @@ struct SegmentationSumsRun {
 
 /// Writes the gradient of the logits. With g_c = a_c t_c + b_c = dL/dp_c of the sums and e the
 /// weight of the voxel term: regions p (1 - p) g + e (p - t); classes
-/// p_c (g_c - sum_k p_k g_k) + e (p_c - t_c). 0 where the target is to be ignored or is no class.
+/// p_c (g_c - sum_k p_k g_k) + e (p_c - q_c). 0 where the target is to be ignored or is no class.
 struct SegmentationGradientRun {
   SegmentationRun run;
   float* out;  ///< laid out as the logits; may be the logits

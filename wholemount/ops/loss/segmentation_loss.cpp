@@ -9,6 +9,14 @@ namespace wholemount {
 
 namespace {
 
+/// Of the ce term; check_terms has seen that all agree.
+double smoothing_of(const SegmentationLossSpec& spec) {
+  for (const LossTerm& term : spec.terms) {
+    if (term.name == LossName::ce) return term.label_smoothing;
+  }
+  return 0.0;
+}
+
 void check_terms(const SegmentationLossSpec& spec, const std::string& name) {
   if (spec.terms.empty()) {
     throw ConfigError(name + ": a loss without terms; name at least one");
@@ -20,6 +28,12 @@ void check_terms(const SegmentationLossSpec& spec, const std::string& name) {
     }
     if (term.name == LossName::ce && spec.target == TargetKind::regions) {
       throw ConfigError(name + ": ce belongs to classes; use bce for regions");
+    }
+    if (term.name == LossName::ce ? !(term.label_smoothing >= 0.0 && term.label_smoothing < 1.0) ||
+                                        term.label_smoothing != smoothing_of(spec)
+                                  : term.label_smoothing != 0.0) {
+      throw ConfigError(name + ": label_smoothing = " + std::to_string(term.label_smoothing) +
+                        "; wanted 0 to below 1, of ce only, and the same in all ce terms");
     }
     if (!std::isfinite(term.weight)) {
       throw ConfigError(name + ": the weight of a loss term is not a finite number");
@@ -59,8 +73,8 @@ SegmentationLossValues segmentation_loss(GraphBuilder& builder, const Segmentati
   for (size_t i = 0; i < num_samples; ++i) {
     builder.set_sample(static_cast<int32_t>(i));
     const std::vector<ValueId> outputs =
-        builder.add(make_segmentation_sums_op({spec.target, has_entropy}), {logits[i], targets[i]},
-                    name + ".sums");
+        builder.add(make_segmentation_sums_op({spec.target, has_entropy, smoothing_of(spec)}),
+                    {logits[i], targets[i]}, name + ".sums");
     sums.push_back(outputs[0]);
     result.counts.push_back(outputs[1]);
     builder.keep(outputs[1]);

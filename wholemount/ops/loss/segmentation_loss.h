@@ -34,6 +34,8 @@ struct LossTerm {
   double smooth_numerator = 1.0;    ///< s0 >= 0; > 0 for log_dice
   double smooth_denominator = 1.0;  ///< s1 >= 0; > 0 for log_dice. Dice of nothing (0 / 0) is 1.
   bool include_background = false;  ///< classes: whether class 0 takes part in Dice
+  /// ce: e in [0, 1); the truth is then (1 - e) of the voxel's class plus e / C of every class.
+  double label_smoothing = 0.0;
 };
 
 /// The weighted sum of its terms.

@@ -97,11 +97,14 @@ std::vector<SegmentationLossSpec> regions_specs(bool pooled) {
 std::vector<SegmentationLossSpec> classes_specs(bool pooled) {
   LossTerm with_background = term_of(LossName::dice, 0.5, pooled);
   with_background.include_background = true;
+  LossTerm smoothed = term_of(LossName::ce, 2.0, pooled);
+  smoothed.label_smoothing = 0.1;
   const TargetKind kind = TargetKind::classes;
   return {{kind, {term_of(LossName::dice, 1.0, pooled)}},
           {kind, {with_background}},
           {kind, {term_of(LossName::log_dice, 1.0, pooled)}},
           {kind, {term_of(LossName::ce, 2.0, pooled)}},
+          {kind, {smoothed}},
           {kind, {with_background, term_of(LossName::ce, 1.0, pooled)}}};
 }
 
@@ -190,6 +193,13 @@ TEST(SegmentationLoss, worked_numbers) {
   EXPECT_NEAR(LossRun({bce}, {{0}}, {{1}}).losses[0], std::log(2.0), 1e-15);
   const SegmentationLossSpec ce{TargetKind::classes, {term_of(LossName::ce, 3.0)}};
   EXPECT_NEAR(LossRun({ce, 3}, {{0, 0, 0}}, {{2}}).losses[0], 3.0 * std::log(3.0), 1e-15);
+  // p = 3/4, 1/4; smoothing 0.2 makes the truth 0.9, 0.1.
+  SegmentationLossSpec smoothed = ce;
+  smoothed.terms[0].weight = 1.0;
+  smoothed.terms[0].label_smoothing = 0.2;
+  const LossRun run({smoothed, 2}, {{std::log(3.0), 0}}, {{0}});
+  EXPECT_NEAR(run.losses[0], -0.9 * std::log(0.75) - 0.1 * std::log(0.25), 1e-15);
+  EXPECT_NEAR(run.gradients[0][0], 0.75 - 0.9, 1e-15);
 }
 
 // Paper A: num = mean(I + s), den = mean(T + P + s), loss = -log(2 num) + log(den).

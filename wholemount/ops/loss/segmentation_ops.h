@@ -14,7 +14,17 @@ namespace wholemount {
 struct SegmentationSample {
   TargetKind target = TargetKind::regions;
   bool entropy = true;  ///< whether row `entropy` of the sums is wanted (else 0)
+  /// classes: the truth q of the entropy and of p - q below: q_c = (1 - e) t_c + e / C.
+  double label_smoothing = 0.0;
 };
+
+/// q = truth_scale * t + truth_floor.
+[[nodiscard]] inline float truth_scale(const SegmentationSample& sample) {
+  return static_cast<float>(1.0 - sample.label_smoothing);
+}
+[[nodiscard]] inline float truth_floor(const SegmentationSample& sample, int64_t channels) {
+  return static_cast<float>(sample.label_smoothing / static_cast<double>(channels));
+}
 
 /// Rows of the sums; `voxels` repeats the number of voxels that are not ignored.
 struct SegmentationSumRow {
@@ -22,7 +32,7 @@ struct SegmentationSumRow {
     intersection = 0,  ///< I = sum p t
     predicted = 1,     ///< P = sum p
     truth = 2,         ///< T = sum t
-    entropy = 3,       ///< cross entropy; classes: that of the voxels whose class this is
+    entropy = 3,       ///< cross entropy; classes: sum of -q_c log p_c
     voxels = 4,
     kNumRows = 5
   };
@@ -44,7 +54,7 @@ struct SegmentationCoefficientRow {
 
 /// {logits, target, coefficients} -> {grad_logits}:
 /// regions grad = p (1 - p) (a t + b) + e (p - t);
-/// classes grad_c = p_c (g_c - sum_k p_k g_k) + e (p_c - t_c) with g = a t + b;
+/// classes grad_c = p_c (g_c - sum_k p_k g_k) + e (p_c - q_c) with g = a t + b;
 /// 0 at ignored voxels.
 [[nodiscard]] std::shared_ptr<const Op> make_segmentation_backward_op(
     const SegmentationSample& sample);

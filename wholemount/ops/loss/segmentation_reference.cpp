@@ -17,8 +17,11 @@ constexpr size_t kMaxChannels = 256;  // 255 classes in whole channel blocks
 // One voxel at a time of the logits and the target.
 class VoxelReader {
  public:
-  VoxelReader(const KernelArgs& args, TargetKind kind)
-      : logits_(args.inputs[0].view), target_(args.inputs[1].view), kind_(kind) {}
+  VoxelReader(const KernelArgs& args, const SegmentationSample& sample)
+      : logits_(args.inputs[0].view),
+        target_(args.inputs[1].view),
+        kind_(sample.target),
+        smoothing_(sample.label_smoothing) {}
 
   void move_to(int64_t d, int64_t h, int64_t w) {
     d_ = d;
@@ -46,6 +49,12 @@ class VoxelReader {
     const bool is_true = kind_ == TargetKind::regions ? ((label_ >> c) & 1) != 0 : label_ == c;
     return is_true ? 1.0 : 0.0;
   }
+  // The truth of the entropy.
+  [[nodiscard]] double smoothed(int64_t c) const {
+    return kind_ == TargetKind::regions
+               ? truth(c)
+               : (1.0 - smoothing_) * truth(c) + smoothing_ / static_cast<double>(channels());
+  }
   [[nodiscard]] double probability(int64_t c) const {
     return kind_ == TargetKind::regions ? 1.0 / (1.0 + std::exp(-logit(c)))
                                         : std::exp(logit(c) - largest_) / total_;
@@ -54,7 +63,7 @@ class VoxelReader {
     const double x = logit(c);
     return kind_ == TargetKind::regions
                ? std::max(x, 0.0) - x * truth(c) + std::log1p(std::exp(-std::abs(x)))
-               : truth(c) * (std::log(total_) + largest_ - x);
+               : smoothed(c) * (std::log(total_) + largest_ - x);
   }
   // Whether `deciding` (the logits or their twin) puts this voxel into channel c.
   [[nodiscard]] bool decided(const TensorView& deciding, int64_t c) const {
@@ -74,6 +83,7 @@ class VoxelReader {
   TensorView logits_;
   TensorView target_;
   TargetKind kind_;
+  double smoothing_;
   int64_t d_ = 0;
   int64_t h_ = 0;
   int64_t w_ = 0;
@@ -126,7 +136,7 @@ class SumsReference final : public ReferenceKernel {
   void run(int /*phase*/, int64_t /*task*/, const KernelArgs& args) const override {
     const TensorView& deciding =
         args.decisions.empty() ? args.inputs[0].view : args.decisions[0].view;
-    VoxelReader voxel(args, sample_.target);
+    VoxelReader voxel(args, sample_);
     for (int64_t c = 0; c < voxel.channels(); ++c) {
       double sums[SegmentationSumRow::kNumRows] = {};
       double counts[SegmentationCountRow::kNumRows] = {};
@@ -165,7 +175,7 @@ class BackwardReference final : public ReferenceKernel {
   using ReferenceKernel::ReferenceKernel;
   [[nodiscard]] std::string name() const override { return "segmentation_backward_reference"; }
   void run(int /*phase*/, int64_t /*task*/, const KernelArgs& args) const override {
-    VoxelReader voxel(args, sample_.target);
+    VoxelReader voxel(args, sample_);
     const TensorView& out = args.outputs[0].view;
     const int64_t stored_channels = out.desc.num_blocks() * out.desc.block_width();
     for_each_voxel([&](int64_t d, int64_t h, int64_t w) {
@@ -192,7 +202,7 @@ class BackwardReference final : public ReferenceKernel {
              row(SegmentationCoefficientRow::b, k);
     };
     const double p = voxel.probability(c);
-    const double voxel_term = row(SegmentationCoefficientRow::e, c) * (p - voxel.truth(c));
+    const double voxel_term = row(SegmentationCoefficientRow::e, c) * (p - voxel.smoothed(c));
     if (sample_.target == TargetKind::regions) {
       return slope(c) * p * (1.0 - p) + voxel_term;
     }

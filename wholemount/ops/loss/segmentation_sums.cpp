@@ -71,7 +71,8 @@ class SumsKernel final : public Kernel {
     std::fill_n(few, lanes_, 0.0F);
     const TensorView& logits = args.inputs[0].view;
     SegmentationSumsRun sums{{nullptr, logits.block_pitch, logits_.block_width(), logits_.c,
-                              nullptr, 0, sample_.target == TargetKind::classes, few + lanes_},
+                              nullptr, 0, sample_.target == TargetKind::classes, few + lanes_,
+                              truth_scale(sample_), truth_floor(sample_, logits_.c)},
                              few,
                              sample_.entropy};
     constexpr int64_t kMaxGroups = 256;  // 4,096 voxels
