@@ -23,6 +23,7 @@ struct ConfigOptions {
   std::string path;
   std::vector<std::string> overrides;  ///< "a.b=value"
   std::string memory;                  ///< budget as typed; empty: the configuration's
+  std::string kernels;                 ///< short for train.kernels; empty: the configuration's
 };
 
 void add_config_options(CLI::App& command, ConfigOptions& options);

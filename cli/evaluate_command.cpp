@@ -154,10 +154,12 @@ void evaluate_run(const EvaluateOptions& options) {
   }
   const int threads = thread_count(options.common);
   PlanSpec plan_spec;
+  plan_spec.target = target_with(model.config.train.kernels);
   plan_spec.num_threads = threads;
   InferenceSpec inference;
   inference.target = data.job.task.target;
   inference.loss = data.job.loss;
+  inference.labels = !options.no_surfaces;
   InferencePrograms programs(data.job.network, inference, plan_spec,
                              current_time_model(plan_spec.target, threads));
   EvaluationCases cases{
@@ -175,10 +177,13 @@ void evaluate_run(const EvaluateOptions& options) {
     most_voxels = std::max(most_voxels, volume(padded));
   }
   cases.staging = plan_staging(data.evaluation_load, extents, 2);
+  if (!options.no_surfaces) cases.surface_tolerance_mm = options.tolerance_mm;
+  const size_t surface_bytes = options.no_surfaces ? 0 : surface_score_bytes(most_voxels);
   // The baseline runs after the network's arena is gone.
   const size_t baseline_bytes =
       options.baseline ? threshold_scratch_bytes(data.job.task, most_voxels, threads) : 0;
-  const size_t need = process_memory().resident_bytes + std::max(arena_bytes, baseline_bytes) +
+  const size_t need = process_memory().resident_bytes +
+                      std::max(arena_bytes + surface_bytes, baseline_bytes) +
                       cases.staging.total_bytes;
   const size_t budget =
       options.memory.empty() ? available_memory_bytes() : parse_bytes(options.memory);
@@ -252,8 +257,10 @@ void add_evaluate_command(CLI::App& app) {
                     "accept references without a prediction and leave them out");
   command->add_option("--tolerance", options->tolerance_mm, "of NSD, in mm (default: 1)")
       ->check(CLI::NonNegativeNumber);
-  command->add_flag("--no-surfaces", options->no_surfaces,
-                    "leave NSD and HD95 out: one reading, two planes of memory");
+  command->add_flag(
+      "--no-surfaces", options->no_surfaces,
+      "leave NSD and HD95 out, which take a second reading of label maps, or 16 bytes a "
+      "voxel with --split");
   command->add_option("--split", options->split,
                       "PREDICTIONS is a run folder or model: run it over this part of the split "
                       "(train, validation, test) of its data set");

@@ -20,14 +20,15 @@ struct InfoOptions {
   CommonOptions common;
   std::vector<std::string> paths;
   bool machine = false;
+  bool check = false;
 };
 
-InfoReport describe(const std::string& path) {
+InfoReport describe(const std::string& path, const DatasetInfoOptions& options) {
   if (std::filesystem::is_directory(path)) {
-    return is_run_folder(path) ? describe_run(path) : describe_dataset(path);
+    return is_run_folder(path) ? describe_run(path) : describe_dataset(path, options);
   }
   if (path.ends_with(".safetensors")) return describe_model(path);
-  if (path.ends_with(".csv")) return describe_dataset(path);
+  if (path.ends_with(".csv")) return describe_dataset(path, options);
   return describe_scan(path);
 }
 
@@ -43,11 +44,11 @@ void print_report(const std::string& title, const InfoReport& report) {
 // Describes all paths; errors become entries of their own, and the first is thrown at the end.
 class Describer {
  public:
-  explicit Describer(bool json) : json_(json) {}
+  Describer(bool json, const DatasetInfoOptions& options) : json_(json), options_(options) {}
 
   void add(const std::string& path) {
     try {
-      InfoReport report = describe(path);
+      InfoReport report = describe(path, options_);
       if (report.problem) report.json["problem"] = *report.problem;
       entries_.push_back(report.json);
       if (!json_) print_report(path, report);
@@ -80,6 +81,7 @@ class Describer {
   }
 
   bool json_;
+  DatasetInfoOptions options_;
   std::vector<Json> entries_;
   std::unique_ptr<Error> failure_;
 };
@@ -97,7 +99,7 @@ void run_info(const InfoOptions& options) {
     }
     return;
   }
-  Describer describer(options.common.json);
+  Describer describer(options.common.json, {options.check, thread_count(options.common)});
   for (const std::string& path : options.paths) describer.add(path);
   describer.finish();
 }
@@ -112,14 +114,19 @@ void add_info_command(CLI::App& app) {
                       "images (NIfTI, TIFF, PNG), models (.safetensors), data sets, run folders");
   command->add_flag("--machine", options->machine,
                     "describe CPUs, caches, NUMA nodes and memory instead");
+  command->add_flag(
+      "--check", options->check,
+      "of data sets: read every voxel of every case (default: all headers, the voxels "
+      "of a few cases)");
   add_common_options(*command, options->common);
   command->footer(
-      "Every voxel is read, so a truncated or damaged scan is found (exit 3). With --json one "
-      "file\n"
+      "Every voxel of a scan is read, so a truncated or damaged one is found (exit 3). With --json "
+      "one file\n"
       "is one object, several are {\"files\": [...]}; the exit code is that of the first failure.\n"
       "Examples:\n"
       "  wholemount info scan.nii.gz\n"
       "  wholemount info Task04_Hippocampus runs/hippocampus --json\n"
+      "  wholemount info Task04_Hippocampus --check\n"
       "  wholemount info --machine");
   command->callback([options] { run_info(*options); });
 }

@@ -23,8 +23,13 @@ struct InfoReport {
 [[nodiscard]] InfoReport describe_scan(const std::string& path);
 /// A model.safetensors.
 [[nodiscard]] InfoReport describe_model(const std::string& path);
-/// A folder in one of the data-set layouts.
-[[nodiscard]] InfoReport describe_dataset(const std::string& path);
+struct DatasetInfoOptions {
+  bool check = false;  ///< read every voxel of every case
+  int threads = 1;
+};
+/// A folder in one of the data-set layouts: all headers, the voxels of some cases or of all.
+[[nodiscard]] InfoReport describe_dataset(const std::string& path,
+                                          const DatasetInfoOptions& options);
 /// A folder that `train` wrote.
 [[nodiscard]] InfoReport describe_run(const std::string& path);
 /// True where `path` is a folder with files only `train` writes.

@@ -1,3 +1,5 @@
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -8,6 +10,7 @@
 #include "wholemount/base/cpu.h"
 #include "wholemount/base/error.h"
 #include "wholemount/base/nearest_name.h"
+#include "wholemount/base/system_error_text.h"
 
 namespace wholemount::cli {
 
@@ -25,6 +28,9 @@ void add_config_options(CLI::App& command, ConfigOptions& options) {
       ->allow_extra_args(false);
   command.add_option("--memory", options.memory,
                      "memory budget of the whole process, e.g. 8G (default: what is free)");
+  command.add_option("--kernels", options.kernels,
+                     "short for --set train.kernels=: best, direct, winograd2, winograd24, "
+                     "winograd4 or reference");
 }
 
 int thread_count(const CommonOptions& options) {
@@ -56,6 +62,8 @@ void refuse_unknown_command(const CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using wholemount::ExitCode;
+  // A file grown to its limit is then an error of the write, which says so.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app{
       "Wholemount trains and runs convolutional networks on whole large images, inside the memory "
       "you give it.",
@@ -81,6 +89,11 @@ int main(int argc, char** argv) {
     cli::add_config_command(app);
     refuse_unknown_command(app, argc, argv);
     app.parse(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      throw wholemount::OutputError("standard output", "cannot be written (" +
+                                                           wholemount::system_error_text(errno) +
+                                                           "); the answer is incomplete");
+    }
     return static_cast<int>(ExitCode::done);
   } catch (const CLI::ParseError& error) {
     // Help and version come here too, with code 0; everything else is a usage error.

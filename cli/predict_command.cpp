@@ -24,6 +24,7 @@ struct PredictOptions {
   std::vector<std::string> inputs;
   std::string out;
   std::string memory;
+  std::string kernels;
   bool probabilities = false;
 };
 
@@ -145,6 +146,9 @@ void run_predict(const PredictOptions& options) {
 
   const std::vector<Case> cases = cases_of(options, model, spec);
   PlanSpec plan_spec;
+  plan_spec.target =
+      target_with(options.kernels.empty() ? model.config.train.kernels
+                                          : kernel_choice_named(options.kernels, "--kernels"));
   plan_spec.num_threads = threads;
   InferenceSpec inference;
   inference.target = spec.target;
@@ -218,6 +222,9 @@ void add_predict_command(CLI::App& app) {
                    "folder for the label maps, or predictions.csv of classes")
       ->required();
   command->add_option("--memory", options->memory, "memory budget of the whole process, e.g. 8G");
+  command->add_option(
+      "--kernels", options->kernels,
+      "direct, winograd2, winograd24, winograd4 or reference (default: the model's)");
   command->add_flag("--probabilities", options->probabilities,
                     "also write the probability of every output");
   add_common_options(*command, options->common);

@@ -35,11 +35,32 @@ check_report_page() {
   build release wholemount && "$root/wholemount/report/page_check.sh" "$root/build/release/wholemount"
 }
 
+check_fuzz() {
+  build fuzz && "$root/tools/fuzz.sh" all 30
+}
+
+# Real scans against nibabel, in an environment of its own; left out where there are none.
+check_nibabel() {
+  local data=${WM_SHARED_DATA:-$root/../shared/data}
+  if [[ ! -d $data ]]; then
+    echo "skipped: no real scans at $data"
+    return 0
+  fi
+  [[ -x $root/.venv/bin/python ]] || python3 -m venv "$root/.venv"
+  "$root/.venv/bin/python" -c 'import nibabel, numpy' 2>/dev/null ||
+    "$root/.venv/bin/pip" -q install nibabel numpy
+  build release wholemount
+  "$root/.venv/bin/python" "$root/tools/compare_with_nibabel.py" \
+    "$root/build/release/wholemount" "$data"
+}
+
 part "sizes of files" python3 "$root/tools/check_sizes.py" "$root"
 part "format" check_format
 part "report page" check_report_page
 part "tests with address and undefined-behaviour sanitizers" check_preset dev
 part "lint" check_lint
+part "scans read and written as nibabel reads them" check_nibabel
+part "half a minute of fuzzing each reader" check_fuzz
 part "tests with the thread sanitizer" check_preset tsan
 if [[ -x $root/tools/check_spills.sh ]]; then
   part "kernels hold their numbers in registers" "$root/tools/check_spills.sh"

@@ -210,6 +210,43 @@ TEST(InfoDataset, cases_channels_labels_and_shapes_are_told) {
   EXPECT_EQ(json["labels"]["1"], "lesion");
   EXPECT_EQ(json["shapes"][0]["shape"], (std::array{2, 3, 4}));
   EXPECT_EQ(json["shapes"][0]["cases"], 2);
+  EXPECT_EQ(json["cases_read"], 2);
+  EXPECT_EQ(json["problems"], nlohmann::json::array({{{"case", ""},
+                                                      {"message",
+                                                       "no label map holds the label 0 "
+                                                       "(background), which the data set declares"},
+                                                      {"refused", false}}}));
+  EXPECT_EQ(json["intensities"][1]["channel"], "T1w");
+  EXPECT_EQ(json["intensities"][1]["min"], -46);
+  EXPECT_EQ(json["intensities"][1]["zeros"], 2);
+  // Of 0, 0, 1, 1 ... 23, 23 the 24th.
+  EXPECT_EQ(json["intensities"][0]["percentiles"]["50"], 11);
+  EXPECT_EQ(json["label_volumes"][1]["voxels"], 48);
+  // 24 voxels of 1 mm^3.
+  EXPECT_EQ(json["label_volumes"][1]["mean_ml"], 0.024);
+}
+
+TEST(InfoDataset, check_reads_every_case_and_lists_all_that_training_would_refuse) {
+  const TemporaryFolder folder;
+  const std::vector<float> voxels(24, 1.0F);
+  std::string rows = "#labels,0=background,1=lesion\nid,T1,label\n";
+  for (int i = 0; i < 9; ++i) {
+    const std::string id = std::to_string(i);
+    std::vector<uint8_t> labels(24, 0);
+    labels[0] = 1;
+    // The fifth and the ninth hold what nobody declared.
+    if (i % 4 == 0 && i > 0) labels[23] = 5;
+    write_bytes(folder / (id + ".nii"), make_nifti(make_header(kExtent, VoxelType::f32), voxels));
+    write_bytes(folder / (id + "l.nii"), make_nifti(make_header(kExtent, VoxelType::u8), labels));
+    rows.append(id).append(",").append(id).append(".nii,").append(id).append("l.nii\n");
+  }
+  write_bytes(folder / "manifest.csv", std::as_bytes(std::span(rows)));
+  EXPECT_EQ(run_binary({"info", folder.path(), "--json"}).json()["cases_read"], 5);
+  const CommandResult all = run_binary({"info", folder.path(), "--check", "--json"});
+  expect_failure(all, 3, {"4l.nii", "label 5", "[1, 2, 3]", "1 more problems"});
+  EXPECT_EQ(all.json()["cases_read"], 9);
+  EXPECT_EQ(all.json()["label_volumes"][2]["declared"], false);
+  EXPECT_EQ(all.json()["label_volumes"][2]["cases"], 2);
 }
 
 TEST(InfoDataset, a_folder_that_is_nothing_known_is_exit_3) {

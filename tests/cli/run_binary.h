@@ -28,10 +28,23 @@ inline std::string quoted(const std::string& argument) {
   return text + "'";
 }
 
+/// What a command may use at most; 0: no limit.
+struct ResourceLimits {
+  int64_t address_space_kib = 0;
+  int64_t file_kib = 0;  ///< of each file it writes
+};
+
 /// Runs the built binary with these arguments.
-inline CommandResult run_binary(const std::vector<std::string>& arguments) {
+inline CommandResult run_binary(const std::vector<std::string>& arguments,
+                                const ResourceLimits& limits = {}) {
   const TemporaryFolder folder;
-  std::string command = quoted(WM_BINARY);
+  std::string command;
+  if (limits.address_space_kib > 0) {
+    command += "ulimit -v " + std::to_string(limits.address_space_kib) + "; ";
+  }
+  // In blocks of 512 bytes.
+  if (limits.file_kib > 0) command += "ulimit -f " + std::to_string(2 * limits.file_kib) + "; ";
+  command += quoted(WM_BINARY);
   for (const std::string& argument : arguments) command += " " + quoted(argument);
   command += " >" + quoted(folder / "out") + " 2>" + quoted(folder / "err") + " </dev/null";
   const int status = std::system(command.c_str());

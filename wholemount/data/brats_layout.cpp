@@ -27,7 +27,7 @@ std::optional<std::string> find_file(const std::string& root, const std::string&
                                      const std::string& part) {
   for (const char* ending : {".nii.gz", ".nii"}) {
     std::string path = (fs::path(root) / id / (id + part + ending)).string();
-    if (fs::is_regular_file(path)) return path;
+    if (is_file(path)) return path;
   }
   return std::nullopt;
 }

@@ -143,8 +143,8 @@ void expand_single_column(Dataset* dataset) {
 }  // namespace
 
 bool is_csv_layout(const std::string& root) {
-  return (fs::is_regular_file(root) && root.ends_with(".csv")) ||
-         fs::is_regular_file(fs::path(root) / "manifest.csv");
+  return (is_file(root) && root.ends_with(".csv")) ||
+         is_file((fs::path(root) / "manifest.csv").string());
 }
 
 Dataset read_csv_layout(const std::string& root) {

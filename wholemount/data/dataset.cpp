@@ -41,6 +41,50 @@ bool has_layout(const std::string& root, DatasetLayout layout) {
   return false;
 }
 
+bool has_folder(const std::string& root, const char* name) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(std::filesystem::path(root) / name, ignored);
+}
+
+/// What a folder without a known layout looks like, and what it wants to be one.
+std::string missing_layout(const std::string& root) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (!fs::is_directory(root, ignored)) {
+    return "is a file, but no CSV manifest; wanted a data set's folder, or a .csv";
+  }
+  if (fs::exists(fs::path(root) / "dataset.json", ignored)) {
+    return "its dataset.json is neither the Medical Segmentation Decathlon's (keys \"modality\" "
+           "and \"training\") nor nnU-Net's (\"channel_names\", \"labels\", "
+           "\"file_ending\")";
+  }
+  if (has_folder(root, "imagesTr") || has_folder(root, "labelsTr")) {
+    return "has imagesTr or labelsTr, but its dataset.json is missing; copy it from where the data "
+           "set came from, or write a CSV manifest";
+  }
+  std::string inner;
+  int64_t found = 0;
+  bool has_scans = false;
+  for (const auto& entry : fs::directory_iterator(root, ignored)) {
+    const std::string path = entry.path().string();
+    has_scans = has_scans || path.ends_with(".nii") || path.ends_with(".nii.gz");
+    if (!entry.is_directory(ignored) || !fs::exists(entry.path() / "dataset.json", ignored)) {
+      continue;
+    }
+    inner = path;
+    ++found;
+  }
+  if (found == 1) return "holds no data set itself; did you mean " + inner + "?";
+  const std::string wanted =
+      "wanted dataset.json (Medical Segmentation Decathlon, nnU-Net), folders "
+      "CASE/CASE_flair.nii.gz (BraTS), a CSV manifest, image.csv and moa.csv of BBBC021, or one "
+      "folder of images a class";
+  if (has_scans) {
+    return "holds scans, but nothing says which are images and which labels; " + wanted;
+  }
+  return "holds no data set of a known layout; " + wanted;
+}
+
 Dataset read_layout(const std::string& root, DatasetLayout layout,
                     const DatasetSelection& selection) {
   switch (layout) {
@@ -120,19 +164,23 @@ DatasetLayout parse_layout(const std::string& name) {
 
 Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layout,
                      const DatasetSelection& selection) {
+  const bool given = layout.has_value();
   if (!std::filesystem::exists(root)) {
     throw FileError(root, "no such data folder; set data.root to where the data set lies");
   }
   for (const DatasetLayout candidate : kLayouts) {
-    if (!layout && has_layout(root, candidate)) layout = candidate;
+    if (given || !has_layout(root, candidate)) continue;
+    // Folders of images are what every other layout is made of.
+    if (layout && candidate == DatasetLayout::folders) continue;
+    if (layout) {
+      throw FileError(root, std::string("holds two data sets: one in the layout ") +
+                                layout_name(*layout) + ", one in the layout " +
+                                layout_name(candidate) +
+                                "; say which with data.layout, or give each a folder");
+    }
+    layout = candidate;
   }
-  if (!layout) {
-    throw FileError(root,
-                    "holds no data set of a known layout; wanted dataset.json (Medical "
-                    "Segmentation Decathlon, nnU-Net), folders CASE/CASE_flair.nii.gz (BraTS), a "
-                    "CSV manifest, image.csv and moa.csv of BBBC021, or one folder of images a "
-                    "class");
-  }
+  if (!layout) throw FileError(root, missing_layout(root));
   Dataset dataset = read_layout(root, *layout, selection);
   if (dataset.cases.empty() && dataset.unlabelled.empty()) {
     throw FileError(

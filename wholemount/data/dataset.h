@@ -94,8 +94,8 @@ struct DatasetSelection {
 ///   Week1_22123/NAME. Classes are mechanisms of action, joined by compound and concentration as a
 ///   number; channels DAPI, Tubulin, Actin. Fields without a known mechanism are left out.
 /// - folders: `root/CLASS/IMAGE` (TIFF, PNG, NIfTI), the channels of each image.
-/// Throws FileError: unknown layout, malformed description (with place), or a file it names is
-/// missing.
+/// Throws FileError: unknown layout (with what the folder lacks), two layouts in one folder,
+/// malformed description (with place), or a file it names is missing.
 [[nodiscard]] Dataset open_dataset(const std::string& root,
                                    std::optional<DatasetLayout> layout = std::nullopt,
                                    const DatasetSelection& selection = {});

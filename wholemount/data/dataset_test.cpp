@@ -69,6 +69,41 @@ TEST(Dataset, other_folders_are_refused) {
   WM_EXPECT_ERROR(parse_layout("mds"), ConfigError, "msd");
 }
 
+TEST(Dataset, a_folder_that_is_nearly_one_is_told_what_it_lacks) {
+  const TemporaryFolder folder;
+  make_brain_dataset(folder, {{2, 2, 2}});
+  // The folder around it, its description gone, a description of something else.
+  std::filesystem::create_directories(folder / "a/b");
+  std::filesystem::rename(folder / "dataset.json", folder / "a/b/dataset.json");
+  WM_EXPECT_ERROR(open_dataset(folder / "a"), FileError, "did you mean " + folder / "a/b");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "dataset.json is missing");
+  write_text(folder / "dataset.json", R"({"labels": {}})");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "is neither the Medical");
+  write_text(folder / "scan.nii", "");
+  WM_EXPECT_ERROR(open_dataset(folder / "scan.nii"), FileError, "no CSV manifest");
+  std::filesystem::remove_all(folder / "a");
+  std::filesystem::create_directories(folder / "c");
+  write_text(folder / "c/scan.nii.gz", "");
+  WM_EXPECT_ERROR(open_dataset(folder / "c"), FileError, "holds scans, but nothing says");
+}
+
+TEST(Dataset, two_layouts_in_one_folder_are_refused_unless_one_is_asked_for) {
+  const TemporaryFolder folder;
+  make_brain_dataset(folder, {{2, 2, 2}, {2, 2, 2}});
+  write_text(folder / "manifest.csv",
+             "#labels,0=b,1=x,2=y,3=z\nimage,label\nimagesTr/c1.nii.gz,labelsTr/c1.nii.gz\n");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "two data sets: one in the layout msd");
+  EXPECT_EQ(open_dataset(folder.path(), DatasetLayout::csv).cases.size(), 1U);
+  EXPECT_EQ(open_dataset(folder.path(), DatasetLayout::msd).cases.size(), 2U);
+}
+
+TEST(Dataset, the_first_nnunet_format_is_recognised_and_refused) {
+  const TemporaryFolder folder;
+  make_brain_dataset(folder, {{2, 2, 2}});
+  std::filesystem::rename(folder / "imagesTr/c0.nii.gz", folder / "imagesTr/c0_0000.nii.gz");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "nnU-Net's first format");
+}
+
 TEST(Dataset, channels_are_selected_by_name_in_the_order_asked_for) {
   const TemporaryFolder folder;
   const Dataset dataset = make_brain_dataset(folder, {{1, 1, 1}});

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "wholemount/base/error.h"
+#include "wholemount/base/nesting.h"
 
 namespace wholemount {
 
@@ -22,11 +23,18 @@ nlohmann::ordered_json read_json_file(const std::string& path) {
   std::string text(static_cast<size_t>(size), '\0');
   file.read(text.data(), size);
   text.resize(static_cast<size_t>(file.gcount()));
+  if (json_nesting(text) > kDeepestNesting) {
+    throw FileError(path, "is nested more than " + std::to_string(kDeepestNesting) +
+                              " deep; not a data set description");
+  }
   try {
     return nlohmann::ordered_json::parse(text);
   } catch (const nlohmann::json::parse_error& parse_error) {
     throw FileError(path, static_cast<int64_t>(parse_error.byte),
                     std::string("not valid JSON: ") + parse_error.what());
+  } catch (const nlohmann::json::exception& refusal) {
+    // Numbers beyond float64 are no syntax error to the parser.
+    throw FileError(path, std::string("not valid JSON: ") + refusal.what());
   }
 }
 

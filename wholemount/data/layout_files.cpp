@@ -29,10 +29,21 @@ std::string case_id(const std::string& file) {
   return name;
 }
 
+bool is_file(const std::string& path) {
+  // The system would see the part before a zero only.
+  if (path.find('\0') != std::string::npos) return false;
+  std::error_code error;  // such as a name too long, of which nothing can exist
+  return fs::is_regular_file(path, error);
+}
+
 std::string existing_file(const std::string& folder, const std::string& file,
                           const std::string& description) {
   const std::string path = (fs::path(folder) / file).lexically_normal().string();
-  if (!fs::is_regular_file(path)) {
+  if (file.find('\0') != std::string::npos) {
+    throw FileError(path.substr(0, path.find('\0')),
+                    "no path can hold a zero byte, but one that " + description + " names does");
+  }
+  if (!is_file(path)) {
     throw FileError(path, "is missing, but " + description + " names it (as \"" + file + "\")");
   }
   return path;

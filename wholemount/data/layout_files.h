@@ -16,6 +16,9 @@ namespace wholemount {
 /// The file's name without folder and .nii or .nii.gz.
 [[nodiscard]] std::string case_id(const std::string& file);
 
+/// Whether there is a regular file of that path, which may be any text.
+[[nodiscard]] bool is_file(const std::string& path);
+
 /// `folder`/`file` if it is a regular file; FileError naming `description`, which names it,
 /// otherwise.
 [[nodiscard]] std::string existing_file(const std::string& folder, const std::string& file,

@@ -86,6 +86,31 @@ TEST(NnunetLayout, missing_channels_and_bad_descriptions_are_file_errors) {
   WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, ".png");
 }
 
+// Found by fuzzing: each ended in an exception of another kind.
+TEST(MsdLayout, numbers_and_paths_beyond_the_systems_limits_are_file_errors) {
+  const TemporaryFolder folder;
+  const auto describe = [&](const std::string& image, const std::string& more) {
+    write_text(folder / "dataset.json",
+               R"({"modality": {"0": "T1"}, "labels": {"0": "b"}, "training": [{"image": ")" +
+                   image + R"(", "label": "l.nii"}])" + more + "}");
+  };
+  describe("i.nii", R"(, "release": 1e400)");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "dataset.json: not valid JSON: ");
+  describe(std::string(5000, 'x') + ".nii", "");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "is missing");
+  describe("i.nii\\u0000", "");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "zero byte");
+  describe("i.nii", R"(, "test": ["a\u0000b"])");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "is missing");
+}
+
+TEST(MsdLayout, a_description_nested_without_end_is_a_file_error) {
+  const TemporaryFolder folder;
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  write_text(folder / "dataset.json", "{\"modality\": " + deep + ", \"training\": []}");
+  WM_EXPECT_ERROR(open_dataset(folder.path()), FileError, "nested more than 256");
+}
+
 void make_brats_case(const TemporaryFolder& folder, const std::string& id, uint8_t enhancing) {
   for (const char* part : {"_flair", "_t1", "_t1ce", "_t2"}) {
     write_test_image(folder / (id + "/" + id + part + ".nii.gz"), kExtent, 1);

@@ -9,6 +9,7 @@
 #include "wholemount/base/checked.h"
 #include "wholemount/base/error.h"
 #include "wholemount/data/intensity_change.h"
+#include "wholemount/data/same_grid.h"
 #include "wholemount/data/spatial_warp.h"
 #include "wholemount/data/turned_crop.h"
 #include "wholemount/tensor/target.h"
@@ -20,7 +21,6 @@ namespace {
 constexpr int64_t kAlignment = 64;
 // Voxels decoded at a time; a single row of more is read in pieces.
 constexpr int64_t kRunVoxels = int64_t{64} << 10;
-constexpr double kLargestOffsetVoxels = 0.05;
 
 int64_t bytes_of(const TensorDesc& desc) { return static_cast<int64_t>(desc.bytes()); }
 
@@ -37,36 +37,6 @@ void for_each_row_piece(const Extent3& stored, const Box3& source, int64_t chann
       }
     }
   }
-}
-
-void check_same_shape(const VolumeReader& reader, const Extent3& wanted, const std::string& first) {
-  if (reader.header().extent == wanted) return;
-  throw FileError(reader.path(), "has shape " + to_string(reader.header().extent) +
-                                     " (d x h x w), but " + first + " has " + to_string(wanted) +
-                                     "; both must lie on the same grid");
-}
-
-void check_same_place(const VolumeReader& reader, const VolumeHeader& image,
-                      const std::string& image_path) {
-  const Geometry& a = image.geometry;
-  const Geometry& b = reader.header().geometry;
-  const double smallest = *std::min_element(a.spacing_mm.begin(), a.spacing_mm.end());
-  double distance = 0.0;
-  if (a.has_orientation() && b.has_orientation()) {
-    distance = largest_corner_distance_mm(a, b, {image.extent.w, image.extent.h, image.extent.d});
-  } else {
-    // One of them stores no orientation: only the voxel sizes can be compared.
-    const std::array<int64_t, 3> sizes{image.extent.d, image.extent.h, image.extent.w};
-    for (size_t axis = 0; axis < 3; ++axis) {
-      distance = std::max(distance, std::abs(a.spacing_mm[axis] - b.spacing_mm[axis]) *
-                                        static_cast<double>(sizes[axis] - 1));
-    }
-  }
-  if (distance <= kLargestOffsetVoxels * smallest) return;
-  throw FileError(reader.path(), "lies elsewhere than " + image_path +
-                                     ": their affines place the " + "same corner " +
-                                     std::to_string(distance) +
-                                     " mm apart; resample one onto the other's grid");
 }
 
 /// Opens files one after the other; a 4-D file stays open for its next channel.
@@ -132,8 +102,7 @@ void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<f
     const ChannelFile& file =
         stored.subject.channels.at(static_cast<size_t>(stored.spec.channels[c]));
     VolumeReader& reader = readers->open(file);
-    check_same_shape(reader, loaded.header.extent, first_path);
-    check_same_place(reader, loaded.header, first_path);
+    check_same_grid({loaded.header, first_path}, {reader.header(), reader.path()});
     if (stored.spec.whole_image && reader.header().stored != loaded.header.stored) {
       throw FileError(reader.path(),
                       std::string("stores ") + voxel_type_name(reader.header().stored) + ", but " +
@@ -182,8 +151,7 @@ void read_target(const StoredCase& stored, std::vector<uint8_t>* row) {
       stored.subject.channels.at(static_cast<size_t>(stored.spec.channels[0])).path;
   const std::unique_ptr<VolumeReader> opened = open_volume(stored.subject.label);
   VolumeReader& reader = *opened;
-  check_same_shape(reader, loaded.header.extent, image_path);
-  check_same_place(reader, loaded.header, image_path);
+  check_same_grid({loaded.header, image_path}, {reader.header(), reader.path()});
   if (reader.header().channels != 1) {
     throw FileError(reader.path(), "has " + std::to_string(reader.header().channels) +
                                        " channels; a label map has one");

@@ -28,6 +28,23 @@ std::vector<LabelName> label_names(const Json& labels, const std::string& path) 
   return names;
 }
 
+// An image that a description names. nnU-Net's first format looks like the Decathlon's, but keeps
+// one file a channel.
+std::string image_file(const std::string& root, const std::string& image,
+                       const std::string& description) {
+  if (const size_t ending = image.find(".nii"); ending != std::string::npos) {
+    const std::string first = image.substr(0, ending) + "_0000" + image.substr(ending);
+    const std::string path = (fs::path(root) / first).lexically_normal().string();
+    if (!is_file((fs::path(root) / image).string()) && is_file(path)) {
+      throw FileError(path, "is there, but not \"" + image + "\", which " + description +
+                                " names: this is nnU-Net's first format; give its dataset.json the "
+                                "keys of the second (channel_names, labels as name: value, "
+                                "file_ending)");
+    }
+  }
+  return existing_file(root, image, description);
+}
+
 Case make_case(const std::string& image, size_t num_channels) {
   Case subject;
   subject.id = case_id(image);
@@ -41,7 +58,7 @@ Case make_case(const std::string& image, size_t num_channels) {
 
 bool is_msd_layout(const std::string& root) {
   const std::string path = description_path(root);
-  if (!fs::is_regular_file(path)) return false;
+  if (!is_file(path)) return false;
   const Json description = read_json_file(path);
   return description.is_object() && description.contains("training") &&
          description.contains("modality");
@@ -67,7 +84,7 @@ Dataset read_msd_layout(const std::string& root) {
     const std::string image = json_text(json_member(entry, "image", path), path, "an image path");
     const std::string label = json_text(json_member(entry, "label", path), path, "a label path");
     if (archiver_leftover(image)) continue;
-    Case subject = make_case(existing_file(root, image, path), dataset.channel_names.size());
+    Case subject = make_case(image_file(root, image, path), dataset.channel_names.size());
     subject.label = existing_file(root, label, path);
     dataset.cases.push_back(std::move(subject));
   }
@@ -81,7 +98,7 @@ Dataset read_msd_layout(const std::string& root) {
     if (archiver_leftover(image)) continue;
     const std::string file = (fs::path(root) / image).lexically_normal().string();
     // Training needs no test images, and many keep only the training part of the archive.
-    if (!fs::is_regular_file(file)) continue;
+    if (!is_file(file)) continue;
     dataset.unlabelled.push_back(make_case(file, dataset.channel_names.size()));
   }
   return dataset;

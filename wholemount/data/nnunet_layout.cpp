@@ -82,7 +82,7 @@ Case make_case(const std::string& root, const std::string& folder, const std::st
 
 bool is_nnunet_layout(const std::string& root) {
   const std::string path = description_path(root);
-  if (!fs::is_regular_file(path)) return false;
+  if (!is_file(path)) return false;
   const Json description = read_json_file(path);
   return description.is_object() && description.contains("channel_names");
 }

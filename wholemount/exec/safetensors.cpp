@@ -12,6 +12,7 @@
 
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/error.h"
+#include "wholemount/base/nesting.h"
 #include "wholemount/base/system_error_text.h"
 
 namespace wholemount {
@@ -144,11 +145,16 @@ SafetensorsFile::SafetensorsFile(std::string path) : path_(std::move(path)) {
 
 void SafetensorsFile::read_header(const std::string& text, int64_t data_begin, int64_t file_bytes) {
   // The parser is told not to throw; a table that is not what it should be leads to one error.
+  if (json_nesting(text) > kDeepestNesting) {
+    throw FileError(path_, 8, "the header is nested too deeply to be a table of tensors");
+  }
   const json header = json::parse(text, nullptr, false);
   if (!header.is_object()) {
     throw FileError(path_, 8, "the header is not a JSON object");
   }
-  for (const auto& [name, value] : header.items()) {
+  for (const auto& item : header.items()) {
+    const std::string& name = item.key();
+    const json& value = item.value();
     if (name == "__metadata__") {
       for (const auto& [key, entry] : value.items()) {
         if (!entry.is_string()) {

@@ -145,6 +145,12 @@ TEST_F(Safetensors, weights_of_another_net_name_the_parameter) {
   EXPECT_THROW(load_weights(file, smaller), ConfigError);
 }
 
+TEST_F(Safetensors, a_header_nested_without_end_is_an_input_error) {
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  write_header("{\"a\":" + deep + "}", "");
+  EXPECT_THROW(SafetensorsFile{path_}, FileError);
+}
+
 TEST_F(Safetensors, missing_file_is_an_input_error) {
   EXPECT_THROW(SafetensorsFile("/nonexistent/model.safetensors"), FileError);
 }

@@ -129,10 +129,11 @@ TEST(NiftiWriter, equal_content_gives_equal_bytes) {
 }
 
 TEST(NiftiWriter, failures_are_output_errors_and_other_suffixes_are_refused) {
+  const TemporaryFolder folder;
   const VolumeHeader header = make_header({1, 1, 1}, VoxelType::u8);
   WM_EXPECT_ERROR(write_label_map("/nonexistent-folder/a.nii", header, std::vector<uint8_t>{1}),
                   OutputError, "/nonexistent-folder/a.nii");
-  WM_EXPECT_ERROR(write_label_map("/tmp/a.png", header, std::vector<uint8_t>{1}), ConfigError,
+  WM_EXPECT_ERROR(write_label_map(folder / "a.png", header, std::vector<uint8_t>{1}), ConfigError,
                   ".nii.gz");
 }
 

@@ -44,11 +44,16 @@ InferenceGraph build_inference_graph(const Network& network, const InferenceSpec
     }
     builder.keep(result.loss);
     builder.keep(result.counts);
-  } else {
-    const ProbabilityKind kind =
-        spec.target == TargetKind::regions ? ProbabilityKind::sigmoid : ProbabilityKind::softmax;
+    result.sums = values.sums.front();
+    builder.keep(result.sums);
+  }
+  const ProbabilityKind kind =
+      spec.target == TargetKind::regions ? ProbabilityKind::sigmoid : ProbabilityKind::softmax;
+  if (!spec.loss.has_value() || spec.labels) {
     result.labels = predict_labels(builder, kind, logits, "labels");
     builder.keep(result.labels);
+  }
+  if (!spec.loss.has_value()) {
     if (spec.probabilities) {
       result.probabilities = probabilities(builder, kind, logits, "probabilities");
       builder.keep(result.probabilities);

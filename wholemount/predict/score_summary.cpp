@@ -1,5 +1,6 @@
 #include "wholemount/predict/score_summary.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
@@ -18,9 +19,22 @@ bool is_count(const std::string& name) {
          name == "n_ref";
 }
 
-Json json_of(const LabelScores& scores) {
+bool has_soft_scores(const ScoreSummary& summary) {
+  return std::any_of(summary.cases.begin(), summary.cases.end(), [](const CaseScores& scores) {
+    return std::any_of(scores.labels.begin(), scores.labels.end(),
+                       [](const LabelScores& label) { return label.soft.has_value(); });
+  });
+}
+
+// Names for a summary: SoftDice only where there is any.
+std::vector<std::string> names_for(const ScoreSummary& summary, std::vector<std::string> names) {
+  if (!has_soft_scores(summary)) std::erase(names, "SoftDice");
+  return names;
+}
+
+Json json_of(const LabelScores& scores, const std::vector<std::string>& names) {
   Json object = Json::object();
-  for (const std::string& name : score_names()) {
+  for (const std::string& name : names) {
     const std::optional<double> value = score_by_name(scores, name);
     // Counts are far below 2^53, so the way through double is exact.
     object[name] = is_count(name) ? Json(static_cast<int64_t>(*value)) : json_of(value);
@@ -32,9 +46,28 @@ Json json_of(const LabelScores& scores) {
 
 const std::vector<std::string>& score_names() {
   static const std::vector<std::string> names{
-      "Dice", "IoU", "Sensitivity", "Precision", "Accuracy", "VolumeError", "NSD",
-      "HD95", "TP",  "FP",          "FN",        "TN",       "n_pred",      "n_ref"};
+      "Dice",     "IoU", "Sensitivity", "Precision", "Accuracy", "VolumeError", "NSD",  "HD95",
+      "SoftDice", "TP",  "FP",          "FN",        "TN",       "n_pred",      "n_ref"};
   return names;
+}
+
+const std::vector<std::string>& pooled_score_names() {
+  static const std::vector<std::string> names{"Dice",     "IoU",         "Sensitivity", "Precision",
+                                              "Accuracy", "VolumeError", "SoftDice"};
+  return names;
+}
+
+std::optional<double> pooled_score(const ScoreSummary& summary, size_t label,
+                                   const std::string& name) {
+  LabelScores all;
+  for (const CaseScores& scores : summary.cases) {
+    const LabelScores& one = scores.labels.at(label);
+    all.counts += one.counts;
+    if (!one.soft) continue;
+    if (!all.soft) all.soft.emplace();
+    *all.soft += *one.soft;
+  }
+  return score_by_name(all, name);
 }
 
 std::optional<double> score_by_name(const LabelScores& scores, const std::string& name) {
@@ -48,6 +81,7 @@ std::optional<double> score_by_name(const LabelScores& scores, const std::string
   if (name == "VolumeError") return relative_volume_error(counts);
   if (name == "NSD") return scores.nsd;
   if (name == "HD95") return scores.hd95_mm;
+  if (name == "SoftDice") return scores.soft ? soft_dice(*scores.soft) : std::nullopt;
   if (name == "TP") return number(counts.tp);
   if (name == "FP") return number(counts.fp);
   if (name == "FN") return number(counts.fn);
@@ -76,27 +110,31 @@ std::optional<double> foreground_mean_score(const ScoreSummary& summary, const s
 }
 
 std::string to_json(const ScoreSummary& summary) {
+  const std::vector<std::string> names = names_for(summary, score_names());
+  const std::vector<std::string> pooled_names = names_for(summary, pooled_score_names());
   Json root = Json::object();
   root["foreground_mean"] = Json::object();
-  for (const std::string& name : score_names()) {
+  for (const std::string& name : names) {
     root["foreground_mean"][name] = json_of(foreground_mean_score(summary, name));
   }
   root["mean"] = Json::object();
+  root["pooled"] = Json::object();
   root["pooled_dice"] = Json::object();
   for (size_t label = 0; label < summary.label_names.size(); ++label) {
-    Json& means = root["mean"][summary.label_names[label]];
-    for (const std::string& name : score_names()) {
-      means[name] = json_of(mean_score(summary, label, name));
+    const std::string& key = summary.label_names[label];
+    for (const std::string& name : names) {
+      root["mean"][key][name] = json_of(mean_score(summary, label, name));
     }
-    std::vector<OverlapCounts> counts;
-    for (const CaseScores& scores : summary.cases) counts.push_back(scores.labels.at(label).counts);
-    root["pooled_dice"][summary.label_names[label]] = json_of(pooled_dice(counts));
+    for (const std::string& name : pooled_names) {
+      root["pooled"][key][name] = json_of(pooled_score(summary, label, name));
+    }
+    root["pooled_dice"][key] = root["pooled"][key]["Dice"];
   }
   root["metric_per_case"] = Json::array();
   for (const CaseScores& scores : summary.cases) {
     Json metrics = Json::object();
     for (size_t label = 0; label < summary.label_names.size(); ++label) {
-      metrics[summary.label_names[label]] = json_of(scores.labels.at(label));
+      metrics[summary.label_names[label]] = json_of(scores.labels.at(label), names);
     }
     root["metric_per_case"].push_back({{"metrics", metrics},
                                        {"prediction_file", scores.prediction_file},

@@ -14,6 +14,8 @@ struct LabelScores {
   OverlapCounts counts;
   std::optional<double> nsd;      ///< normalised surface Dice (metrics/surface.h)
   std::optional<double> hd95_mm;  ///< 95th percentile of surface distances
+  /// Over probabilities, where they are known (evaluation of a run, not of label maps).
+  std::optional<SoftSums> soft;
 };
 
 struct CaseScores {
@@ -30,8 +32,9 @@ struct ScoreSummary {
   std::vector<CaseScores> cases;
 };
 
-/// A metric of a label by its name in the summary: Dice, IoU, Sensitivity, Precision, Accuracy,
-/// VolumeError, NSD, HD95, TP, FP, FN, TN, n_pred, n_ref.
+/// A metric of one label of one case by its name in the summary: Dice, IoU, Sensitivity, Precision,
+/// Accuracy, VolumeError, NSD, HD95, SoftDice, TP, FP, FN, TN, n_pred, n_ref. All but SoftDice are
+/// hard: of voxels decided one way or the other.
 [[nodiscard]] std::optional<double> score_by_name(const LabelScores& scores,
                                                   const std::string& name);
 [[nodiscard]] const std::vector<std::string>& score_names();
@@ -44,9 +47,17 @@ struct ScoreSummary {
 [[nodiscard]] std::optional<double> foreground_mean_score(const ScoreSummary& summary,
                                                           const std::string& name);
 
+/// A metric of a label over the voxels of all cases taken as one (sums first, then one ratio, as in
+/// paper A's batch-pooled Dice): Dice, IoU, Sensitivity, Precision, Accuracy, VolumeError,
+/// SoftDice.
+[[nodiscard]] std::optional<double> pooled_score(const ScoreSummary& summary, size_t label,
+                                                 const std::string& name);
+[[nodiscard]] const std::vector<std::string>& pooled_score_names();
+
 /// JSON in the shape of nnU-Net's summary.json: foreground_mean, mean {label: metrics},
-/// metric_per_case [{metrics, prediction_file, reference_file}], and pooled_dice {label: value}.
-/// Undefined metrics are null.
+/// metric_per_case [{metrics, prediction_file, reference_file}], all of them per case or means of
+/// per-case values; and beside them pooled {label: metrics} and pooled_dice {label: value}, over
+/// the voxels of all cases. Undefined metrics are null; SoftDice is there where it is known.
 [[nodiscard]] std::string to_json(const ScoreSummary& summary);
 
 }  // namespace wholemount

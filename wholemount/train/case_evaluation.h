@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,7 +22,16 @@ struct EvaluationCases {
   const LoadSpec* load = nullptr;  ///< with target, without augmentation
   StagingPlan staging;
   std::span<std::byte> memory;  ///< staging.slots_bytes(); empty: the stream maps its own
+  /// NSD at this tolerance and HD95 of every output but the background; programs must then keep
+  /// label maps (InferenceSpec::labels). Memory: surface_score_bytes() beside the arena.
+  std::optional<double> surface_tolerance_mm = std::nullopt;
 };
+
+/// What scoring surfaces of a volume of so many voxels may hold: surface_distances over all of it,
+/// with a surface through less than a sixth of its corners.
+[[nodiscard]] constexpr size_t surface_score_bytes(int64_t voxels) {
+  return 16 * static_cast<size_t>(voxels);
+}
 
 /// Runs every case whole through the network with its loss and counts; programs must have been made
 /// with a loss. One entry of `samples` per case, in the order of `indices`.

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "wholemount/base/error.h"
+#include "wholemount/base/nesting.h"
 #include "wholemount/base/sha256.h"
 #include "wholemount/base/system_error_text.h"
 
@@ -69,6 +70,9 @@ CheckpointState decode_state(const json& value) {
 
 CheckpointHeader decode_header(const std::string& path, const std::string& text) {
   CheckpointHeader header;
+  if (json_nesting(text) > kDeepestNesting) {
+    throw FileError(path, kPreambleBytes, "the header is nested too deeply to be a checkpoint's");
+  }
   try {
     const json value = json::parse(text);
     const auto version = value.at("version").get<int64_t>();

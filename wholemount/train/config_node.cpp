@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "wholemount/base/error.h"
+#include "wholemount/base/nesting.h"
 
 namespace wholemount {
 namespace {
@@ -58,6 +59,9 @@ std::string ConfigNode::type_name() const {
 }
 
 ConfigNode parse_toml(std::string_view text, const std::string& source) {
+  if (toml_key_nesting(text) > kDeepestNesting) {
+    throw ConfigError(fmt::format("{}: a key has more than {} parts", source, kDeepestNesting));
+  }
   try {
     return convert(toml::parse(text), source, true);
   } catch (const toml::parse_error& error) {

@@ -64,6 +64,13 @@ void expect_mentions(const std::string& message, const std::vector<std::string>&
   }
 }
 
+TEST(Config, a_key_of_endless_parts_is_refused) {
+  std::string deep = "a";
+  for (int i = 0; i < 400'000; ++i) deep += ".a";
+  expect_mentions(error_of(deep + " = 1\n"), {"run.toml", "more than 256 parts"});
+  expect_mentions(error_of("[" + deep + "]\nx = 1\n"), {"run.toml", "more than 256 parts"});
+}
+
 TEST(Config, example_of_the_contract_is_read) {
   const RunConfig c = parse(kExample);
   EXPECT_EQ(c.data.root, "Task01_BrainTumour");

@@ -68,7 +68,7 @@ struct JobPlan {
 [[nodiscard]] JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads,
                                size_t budget_bytes = SIZE_MAX);
 
-/// How programs of the job are planned: threads, and whether [memory] allows spilling.
+/// How programs of the job are planned: kernels, threads, and whether [memory] allows spilling.
 [[nodiscard]] PlanSpec plan_spec_from_config(const RunConfig& config, int num_threads);
 
 /// The budget of a run: `flag` (--memory) if not empty, else memory.budget, else what is free now.

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "wholemount/exec/session.h"
+#include "wholemount/metrics/overlap.h"
 #include "wholemount/plan/planner.h"
 #include "wholemount/train/update_graph.h"
 
@@ -57,6 +59,11 @@ struct BoundSample {
 
 /// What an update or an evaluation learnt about some samples: sums over them.
 struct LossAndCounts {
+  /// Undefined scores have no value (metrics/surface.h).
+  struct SurfaceScores {
+    std::optional<double> nsd;
+    std::optional<double> hd95_mm;
+  };
   double loss_sum = 0;
   int64_t losses = 0;  ///< how many were added; 1 for a loss pooled over samples
   /// Per channel: hard intersection, predicted, truth (see SegmentationLossValues::counts), of each
@@ -66,6 +73,9 @@ struct LossAndCounts {
     std::vector<double> predicted;
     std::vector<double> truth;
     double voxels = 0;
+    // Of evaluations only, per channel.
+    std::vector<SoftSums> soft;           ///< over probabilities
+    std::vector<SurfaceScores> surfaces;  ///< where EvaluationCases asks for them
     // Of evaluations of whole images:
     std::vector<float> logits;
     std::vector<float> features;  ///< what the last layer reads

@@ -94,6 +94,7 @@ SegmentationLossValues segmentation_loss(GraphBuilder& builder, const Segmentati
     builder.keep(loss);
   }
   builder.set_sample(sample_before);
+  result.sums = std::move(sums);
   return result;
 }
 

@@ -52,6 +52,9 @@ struct SegmentationLossValues {
   /// Per sample [1, 4, 1x1xC]: per channel the voxels decided and true, decided, true, and not
   /// ignored. Decided is logit > 0 (regions), or the first largest logit (classes).
   std::vector<ValueId> counts;
+  /// Per sample [1, 5, 1x1xC]: the sums over probabilities the terms are made of, rows as in
+  /// SegmentationSumRow (segmentation_ops.h). Not kept unless the caller does.
+  std::vector<ValueId> sums;
 };
 
 /// Rows of SegmentationLossValues::counts.
