@@ -63,6 +63,7 @@ TEST_F(Classification, drawn_fields_are_trained_on_evaluated_and_resumed_alike) 
   const CommandResult train = run_binary({"train", path, "--out", run, "--json"});
   ASSERT_EQ(train.exit_code, 0) << train.err;
   EXPECT_TRUE(train.json()["metrics"].contains("top-1"));
+  EXPECT_FALSE(train.json()["metrics"].contains("Dice"));
   EXPECT_TRUE(train.json()["metrics"].contains("recall/phenotype 01"));
 
   const std::string other = folder_ / "other";

@@ -10,6 +10,7 @@ import json
 import pathlib
 import struct
 import sys
+import zlib
 
 
 def nifti1(code, bits, voxels, shape=(4, 3, 2, 1), order="<", slope=1.0, inter=0.0, paired=False):
@@ -156,7 +157,87 @@ def checkpoint_seeds():
     yield "start.wmck", whole[:80]
 
 
-SEEDS = {"nifti": nifti_seeds, "dataset_json": dataset_seeds, "csv_manifest": csv_seeds,
+def tiff(pages=1, samples=1, bits=16, compression=1, tile=False, order="<", description=b"",
+         photometric=1, packed=lambda rows: rows):
+    """A TIFF of 5 rows of 7 pixels in one strip, or one tile of 16 x 16, a page."""
+    width, height = 7, 5
+    stored = (16, 16) if tile else (height, width)
+    text = b"II*\0" if order == "<" else b"MM\0*"
+    out = bytearray(text + struct.pack(order + "I", 8))
+    for page in range(pages):
+        count = stored[0] * stored[1] * samples
+        voxels = packed(struct.pack(order + f"{count}{'BH'[bits // 16]}",
+                                    *[(page * 31 + i * 7) % 251 for i in range(count)]))
+        tags = [(256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * samples),
+                (259, 3, [compression]), (262, 3, [photometric]), (277, 3, [samples])]
+        if description and page == 0:
+            tags.append((270, 2, list(description + b"\0")))
+        if photometric == 3:
+            tags.append((320, 3, [(i * 257) ^ (c * 4369) for c in range(3) for i in range(256)]))
+        where = len(tags)
+        tags += [(322, 3, [16]), (323, 3, [16]), (324, 4, [0]), (325, 4, [len(voxels)])] if tile \
+            else [(273, 4, [0]), (278, 4, [height]), (279, 4, [len(voxels)])]
+        data_tag = 324 if tile else 273
+        tags.sort()
+        start = len(out)
+        extra = start + 2 + 12 * len(tags) + 4
+        tail = b""
+        entries = b""
+        for tag, kind, values in tags:
+            code = {2: "B", 3: "H", 4: "I"}[kind]
+            body = struct.pack(order + f"{len(values)}{code}", *values)
+            if tag == data_tag:
+                body = b"DATA"
+            elif len(body) > 4:
+                tail += bytes(len(tail) % 2)
+                place = extra + len(tail)
+                tail += body
+                body = struct.pack(order + "I", place)
+            entries += struct.pack(order + "HHI", tag, kind, len(values)) + body.ljust(4, b"\0")
+        place = extra + len(tail)
+        entries = entries.replace(b"DATA", struct.pack(order + "I", place))
+        end = place + len(voxels) + (place + len(voxels)) % 2
+        out += struct.pack(order + "H", len(tags)) + entries
+        out += struct.pack(order + "I", end if page + 1 < pages else 0) + tail + voxels
+        out += bytes(end - len(out))
+        assert where > 0
+    return bytes(out)
+
+
+def png(bits=8, colour=0, interlace=0):
+    channels = {0: 1, 2: 3, 6: 4}[colour]
+    def chunk(kind, body):
+        return (struct.pack(">I", len(body)) + kind + body +
+                struct.pack(">I", zlib.crc32(kind + body)))
+    row = b"\0" + bytes(i % 256 for i in range(7 * channels * bits // 8))
+    return (b"\x89PNG\r\n\x1a\n" +
+            chunk(b"IHDR", struct.pack(">IIBBBBB", 7, 5, bits, colour, 0, 0, interlace)) +
+            chunk(b"IDAT", zlib.compress(row * 5)) + chunk(b"IEND", b""))
+
+
+def packbits(content):
+    return b"".join(bytes([len(content[i:i + 9]) - 1]) + content[i:i + 9]
+                    for i in range(0, len(content), 9))
+
+
+def picture_seeds():
+    ome = (b'<OME><Image><Pixels DimensionOrder="XYCZT" SizeZ="2" SizeC="2" SizeT="1">'
+           b'<TiffData IFD="0" PlaneCount="4"/></Pixels></Image></OME>')
+    yield "u16.tif", tiff()
+    yield "u8_big_endian.tif", tiff(bits=8, order=">")
+    yield "rgb_tiled.tif", tiff(samples=3, tile=True, photometric=2)
+    yield "deflate.tif", tiff(compression=8, packed=zlib.compress)
+    yield "packbits.tif", tiff(compression=32773, packed=packbits)
+    yield "palette.tif", tiff(bits=8, photometric=3)
+    yield "ome.tif", tiff(pages=4, description=ome)
+    yield "imagej.tif", tiff(pages=4, description=b"ImageJ=1.53\nimages=4\nchannels=2\nslices=2\n")
+    yield "cut.tif", tiff()[:-20]
+    yield "grey.png", png()
+    yield "rgb16.png", png(16, 2)
+    yield "cut.png", png(8, 6)[:-30]
+
+
+SEEDS = {"nifti": nifti_seeds, "picture": picture_seeds, "dataset_json": dataset_seeds, "csv_manifest": csv_seeds,
          "toml": toml_seeds, "safetensors": safetensors_seeds, "checkpoint": checkpoint_seeds}
 
 

@@ -151,6 +151,15 @@ class TiffReader::File {
         checked_multiply(checked_multiply(checked_multiply(form_.width, form_.height),
                                           checked_multiply(form_.samples, form_.bytes())),
                          static_cast<int64_t>(pages_.size()));
+    // Tiles are stored whole, however little of them the image needs.
+    if (expansion > 0 && form_.tile_width > 0) {
+      const int64_t across = divide_up(form_.width, form_.tile_width);
+      if (checked_multiply(across, tile_bytes()) / expansion > source_size()) {
+        refuse("its tiles of " + std::to_string(form_.tile_width) + " x " +
+               std::to_string(form_.tile_height) + " need more than its " +
+               std::to_string(source_size()) + " bytes can hold; the file is damaged or cut off");
+      }
+    }
     if (expansion > 0 && payload / expansion > source_size()) {
       refuse("claims " + std::to_string(payload) + " bytes of voxels (" +
              std::to_string(pages_.size()) + " pages of " + std::to_string(form_.width) + " x " +

@@ -320,9 +320,10 @@ class Training {
 
   void tell_evaluation(double loss, double seconds) {
     std::string text = fmt::format("epoch {}: validation loss {:.4f}", state_.epoch, loss);
-    if (const auto& dice = metrics_["Dice"]; dice.has_value()) {
-      text += fmt::format(", Dice {:.4f} (best {:.4f} after epoch {})", *dice,
-                          state_.best_metric.value_or(*dice), state_.best_epoch);
+    const char* const name = main_metric(job_.task);
+    if (const std::optional<double> score = metrics_[name]; score.has_value()) {
+      text += fmt::format(", {} {:.4f} (best {:.4f} after epoch {})", name, *score,
+                          state_.best_metric.value_or(*score), state_.best_epoch);
     }
     progress_.message(text + fmt::format(", {}", duration_text(seconds)));
   }

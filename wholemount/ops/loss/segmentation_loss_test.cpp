@@ -104,8 +104,8 @@ std::vector<SegmentationLossSpec> classes_specs(bool pooled) {
           {kind, {with_background}},
           {kind, {term_of(LossName::log_dice, 1.0, pooled)}},
           {kind, {term_of(LossName::ce, 2.0, pooled)}},
-          {kind, {smoothed}},
-          {kind, {with_background, term_of(LossName::ce, 1.0, pooled)}}};
+          {kind, {with_background, term_of(LossName::ce, 1.0, pooled)}},
+          {kind, {smoothed}}};
 }
 
 // Labels of a sample; with `ignore` every third voxel from the second on is to be ignored.
