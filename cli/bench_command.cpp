@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/job_options.h"
+#include "wholemount/base/atomic_file.h"
 #include "wholemount/base/memory.h"
+#include "wholemount/base/parallel/machine_rates.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/job_from_data.h"
 #include "wholemount/train/job_plan.h"
@@ -17,6 +19,7 @@ struct BenchStepOptions {
   CommonOptions common;
   ConfigOptions config;
   int rounds = 5;
+  std::string timeline;  ///< file; empty: none
 };
 
 void run_bench_step(const BenchStepOptions& options) {
@@ -34,6 +37,9 @@ void run_bench_step(const BenchStepOptions& options) {
   check_budget(plan);
   ThreadPool pool(threads);
   const StepBench bench = bench_step(job, plan, programs, pool, options.rounds);
+  if (!options.timeline.empty()) {
+    write_file_atomically(options.timeline, bench.timeline.trace);
+  }
   // One program holds some of the update's samples; the update takes as many as it needs.
   const double programs_per_update =
       static_cast<double>(update_batch(job)) / static_cast<double>(samples_per_program(job));
@@ -50,12 +56,21 @@ void run_bench_step(const BenchStepOptions& options) {
     json["gflops"] = gflops;
     json["machine_peak_gflops"] = bench.peak_flops / 1e9;
     json["rounds_seconds"] = bench.step_seconds;
+    json["idle_share"] = bench.timeline.idle_share();
+    json["copy_bytes_per_second"] = measure_copy_bytes_per_second(pool, size_t{256} << 20);
     for (const KernelTime& kernel : bench.kernels) {
       json["kernels"].push_back({{"kernel", kernel.kernel},
                                  {"nodes", kernel.count},
                                  {"seconds", kernel.seconds},
                                  {"flops", kernel.flops},
                                  {"bytes", kernel.bytes}});
+    }
+    for (const NodeTime& node : bench.nodes) {
+      json["nodes"].push_back({{"node", node.node},
+                               {"kernel", node.kernel},
+                               {"seconds", node.seconds},
+                               {"flops", node.flops},
+                               {"bytes", node.bytes}});
     }
     std::printf("%s\n", json.dump(2).c_str());
     return;
@@ -68,6 +83,7 @@ void run_bench_step(const BenchStepOptions& options) {
       format_duration(bench.forward_seconds * programs_per_update).c_str(), gflops,
       100.0 * gflops * 1e9 / bench.peak_flops, bench.peak_flops / 1e9,
       format_bytes(bench.peak_bytes).c_str());
+  std::printf("threads idle %.1f %% of a step\n\n", 100.0 * bench.timeline.idle_share());
   std::printf("%-40s %6s %10s %8s %10s %10s\n", "kernel", "nodes", "ms", "share", "GFLOPS", "GB/s");
   for (const KernelTime& kernel : bench.kernels) {
     std::printf("%-40s %6lld %10.2f %7.1f%% %10.1f %10.2f\n", kernel.kernel.c_str(),
@@ -88,6 +104,8 @@ void add_bench_command(CLI::App& app) {
   add_config_options(*step, options->config);
   add_common_options(*step, options->common);
   step->add_option("--rounds", options->rounds, "measured rounds after one warm-up (default 5)");
+  step->add_option("--timeline", options->timeline,
+                   "file for every task of one step in the Trace Event Format (Perfetto)");
   step->footer("Example:\n  wholemount bench step examples/unet_whole_volume.toml --json");
   step->callback([options] { run_bench_step(*options); });
 }

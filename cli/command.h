@@ -10,9 +10,9 @@ namespace wholemount::cli {
 
 /// Options every command has.
 struct CommonOptions {
-  bool json = false;            ///< one JSON object on stdout
-  int threads = 0;              ///< 0: as many as the process may use
-  std::optional<uint64_t> seed; ///< overrides the configuration's
+  bool json = false;             ///< one JSON object on stdout
+  int threads = 0;               ///< 0: as many as the process may use
+  std::optional<uint64_t> seed;  ///< overrides the configuration's
 };
 
 /// Adds --json, --threads and --seed.
@@ -23,6 +23,7 @@ struct ConfigOptions {
   std::string path;
   std::vector<std::string> overrides;  ///< "a.b=value"
   std::string memory;                  ///< budget as typed; empty: the configuration's
+  std::string kernels;                 ///< short for train.kernels; empty: the configuration's
 };
 
 void add_config_options(CLI::App& command, ConfigOptions& options);

@@ -153,6 +153,7 @@ void evaluate_run(const EvaluateOptions& options) {
   }
   const int threads = thread_count(options.common);
   PlanSpec plan_spec;
+  plan_spec.target = target_with(model.config.train.kernels);
   plan_spec.num_threads = threads;
   InferenceSpec inference;
   inference.target = data.job.task.target;

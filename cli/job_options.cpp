@@ -8,7 +8,11 @@
 namespace wholemount::cli {
 
 RunConfig read_config(const ConfigOptions& options, const CommonOptions& common) {
-  RunConfig config = wholemount::read_config(options.path, options.overrides);
+  std::vector<std::string> overrides = options.overrides;
+  if (!options.kernels.empty()) {
+    overrides.push_back("train.kernels=" + options.kernels);
+  }
+  RunConfig config = wholemount::read_config(options.path, overrides);
   if (common.seed.has_value()) {
     config.train.seed = static_cast<int64_t>(*common.seed);
   }

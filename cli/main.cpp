@@ -25,6 +25,9 @@ void add_config_options(CLI::App& command, ConfigOptions& options) {
       ->allow_extra_args(false);
   command.add_option("--memory", options.memory,
                      "memory budget of the whole process, e.g. 8G (default: what is free)");
+  command.add_option("--kernels", options.kernels,
+                     "short for --set train.kernels=: best, direct, winograd2, winograd24, "
+                     "winograd4 or reference");
 }
 
 int thread_count(const CommonOptions& options) {

@@ -22,6 +22,7 @@ struct PredictOptions {
   std::vector<std::string> inputs;
   std::string out;
   std::string memory;
+  std::string kernels;
   bool probabilities = false;
 };
 
@@ -71,6 +72,9 @@ void run_predict(const PredictOptions& options) {
   const std::vector<Case> cases = prediction_cases(
       input_files(options.inputs), model.task.in_channels, model.task.channel_indices);
   PlanSpec plan_spec;
+  plan_spec.target =
+      target_with(options.kernels.empty() ? model.config.train.kernels
+                                          : kernel_choice_named(options.kernels, "--kernels"));
   plan_spec.num_threads = threads;
   InferenceSpec inference;
   inference.target = spec.target;
@@ -131,6 +135,9 @@ void add_predict_command(CLI::App& app) {
       ->expected(1, -1);
   command->add_option("--out", options->out, "folder for the label maps")->required();
   command->add_option("--memory", options->memory, "memory budget of the whole process, e.g. 8G");
+  command->add_option(
+      "--kernels", options->kernels,
+      "direct, winograd2, winograd24, winograd4 or reference (default: the model's)");
   command->add_flag("--probabilities", options->probabilities,
                     "also write the probability of every output");
   add_common_options(*command, options->common);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "wholemount/plan/kernel_choice.h"
 #include "wholemount/tensor/extent3.h"
 #include "wholemount/train/optimiser.h"
 #include "wholemount/train/schedule.h"
@@ -93,6 +94,7 @@ struct TrainConfig {
   int64_t evaluate_every = 1;
   int64_t checkpoint_every = 1;
   std::optional<int64_t> steps_per_epoch;
+  KernelChoice kernels = KernelChoice::best;
   std::optional<TargetConfig> target;
   friend bool operator==(const TrainConfig&, const TrainConfig&) = default;
 };

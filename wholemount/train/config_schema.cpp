@@ -260,6 +260,12 @@ Rules train_rules() {
                                       {1, kMany}, "Epochs between checkpoints")));
   rules.push_back(integer_or("train.steps_per_epoch", WM_MEMBER(train.steps_per_epoch), 1, "auto",
                              "Updates per epoch; \"auto\": once over the training cases"));
+  std::vector<std::pair<std::string, KernelChoice>> kernels;
+  for (const KernelChoiceName& one : kernel_choices()) kernels.emplace_back(one.name, one.choice);
+  rules.push_back(
+      counted_if(choice<KernelChoice>("train.kernels", WM_MEMBER(train.kernels), std::move(kernels),
+                                      "Kernels to use, for comparisons; --kernels"),
+                 [](const RunConfig& c) { return c.train.kernels != KernelChoice::best; }));
   append(target_rules());
   return rules;
 }

@@ -212,6 +212,7 @@ void JobPrograms::keep_arena_budget(size_t bytes) {
 
 PlanSpec plan_spec_from_config(const RunConfig& config, int num_threads) {
   PlanSpec spec;
+  spec.target = target_with(config.train.kernels);
   spec.num_threads = num_threads;
   spec.spill = config.memory.spill.has_value();
   return spec;

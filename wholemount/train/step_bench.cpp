@@ -96,6 +96,8 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
     }
     forward.push_back(forward_time);
   }
+  run.after_step = {};
+  bench.timeline = record_timeline(session, *program.program, run, pool.num_threads());
   std::map<std::string, KernelTime> kernels;
   for (size_t step = 0; step < seconds.size(); ++step) {
     const Kernel& kernel = *program.program->steps[step].kernel;
@@ -105,6 +107,10 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
     total.flops += static_cast<double>(kernel.flops());
     total.bytes += static_cast<double>(kernel.traffic_bytes());
     total.seconds += median(seconds[step]);
+    const auto node = static_cast<size_t>(program.program->steps[step].node);
+    bench.nodes.push_back({graph.nodes[node].name, kernel.name(),
+                           static_cast<double>(kernel.flops()),
+                           static_cast<double>(kernel.traffic_bytes()), median(seconds[step])});
   }
   for (const auto& [name, time] : kernels) {
     bench.kernels.push_back(time);

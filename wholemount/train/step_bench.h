@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "wholemount/train/job_plan.h"
+#include "wholemount/train/step_timeline.h"
 
 namespace wholemount {
 
@@ -18,6 +19,15 @@ struct KernelTime {
   double seconds = 0;  ///< median over rounds, summed over nodes
 };
 
+/// One node of the step.
+struct NodeTime {
+  std::string node;
+  std::string kernel;
+  double flops = 0;
+  double bytes = 0;
+  double seconds = 0;  ///< median over rounds
+};
+
 /// What `bench step` measured.
 struct StepBench {
   std::vector<double> step_seconds;  ///< one per round: an update's gradient of one program
@@ -26,6 +36,8 @@ struct StepBench {
   double peak_flops = 0;            ///< multiply-add peak, median of measurements between rounds
   size_t peak_bytes = 0;            ///< VmHWM at the end
   std::vector<KernelTime> kernels;  ///< longest first
+  std::vector<NodeTime> nodes;      ///< in the order of execution
+  StepTimeline timeline;            ///< of one further run
 };
 
 /// Runs the largest program of the job `rounds` times on synthetic data after one warm-up, with a

@@ -9,6 +9,9 @@ namespace wholemount {
 
 namespace {
 
+/// Larger results leave the caches before they are read again: written past them they need not be
+/// brought in first.
+constexpr size_t kStreamBytes = size_t{16} << 20;
 constexpr float kOnes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 constexpr float kZeros[16] = {};
 
@@ -79,7 +82,8 @@ class UpsampleKernel final : public UpsampleKernelBase {
   UpsampleKernel(const UpsampleSpec& spec, const PrepareContext& context)
       : UpsampleKernelBase("upsample", spec, context.inputs[0], context.outputs[0],
                            context.outputs[0], context.target.isa),
-        expand_(WM_PICK_ISA(context.target.isa, expand_row)) {
+        expand_(WM_PICK_ISA(context.target.isa, expand_row)),
+        fence_(WM_PICK_ISA(context.target.isa, upsample_fence)) {
     // An inner voxel of a row that is long enough shows the weights of every phase.
     const UpsampleAxis inner(spec.mode, spec.factor.w, 3);
     for (int64_t phase = 0; phase < spec.factor.w; ++phase) {
@@ -116,14 +120,19 @@ class UpsampleKernel final : public UpsampleKernelBase {
         add(d.second, h.first, d.weight * (1.0 - h.weight));
         add(d.second, h.second, d.weight * h.weight);
         sum.flush();
-        expand.y = args.outputs[0].view.at<float>(task.n, task.block, od, oh);
+        const TensorView& y = args.outputs[0].view;
+        expand.y = y.at<float>(task.n, task.block, od, oh);
+        expand.stream = block_width_ == 16 && y.desc.bytes() >= kStreamBytes &&
+                        reinterpret_cast<uintptr_t>(expand.y) % 64 == 0;
         expand_(expand);
       }
     }
+    if (expand.stream) fence_();
   }
 
  private:
   void (*expand_)(const ExpandRow&);
+  void (*fence_)();
   std::vector<float> weights_;
   int64_t begins_before_ = 0;
 };

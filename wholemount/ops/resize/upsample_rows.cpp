@@ -94,6 +94,23 @@ void expand_plain_by_two(const ExpandRow& row) {
   expand_plain_voxel(row, row.width - 1);
 }
 
+template <bool kStream>
+void expand_blocked(const ExpandRow& row) {
+  for (int64_t w = 0; w < row.width; ++w) {
+    for (int64_t phase = 0; phase < row.factor; ++phase) {
+      const Taps taps = taps_of(row, w, phase);
+      const F16 first = F16::load(taps.first);
+      // a + t (b - a): exact where both taps are the same voxel.
+      const F16 y = fma(F16::set1(row.weight[phase]), F16::load(taps.second) - first, first);
+      if (kStream) {
+        y.stream(row.y + (w * row.factor + phase) * 16);
+      } else {
+        y.store(row.y + (w * row.factor + phase) * 16);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void expand_row(const ExpandRow& row) {
@@ -105,15 +122,13 @@ void expand_row(const ExpandRow& row) {
     }
     return;
   }
-  for (int64_t w = 0; w < row.width; ++w) {
-    for (int64_t phase = 0; phase < row.factor; ++phase) {
-      const Taps taps = taps_of(row, w, phase);
-      const F16 first = F16::load(taps.first);
-      // a + t (b - a): exact where both taps are the same voxel.
-      fma(F16::set1(row.weight[phase]), F16::load(taps.second) - first, first)
-          .store(row.y + (w * row.factor + phase) * 16);
-    }
-  }
+  row.stream ? expand_blocked<true>(row) : expand_blocked<false>(row);
+}
+
+void upsample_fence() {
+#if defined(__AVX2__)
+  _mm_sfence();
+#endif
 }
 
 void contract_row(const ContractRow& row) {

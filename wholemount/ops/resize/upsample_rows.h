@@ -31,6 +31,8 @@ struct ExpandRow {
   const float* weight;  ///< `factor` interior weights of the second tap
   int64_t
       begins_before;  ///< phases below it read the voxel before and this one, else this and next
+  /// Blocked tensors: write past the caches; y is 64-byte aligned. Follow with upsample_fence().
+  bool stream = false;
 };
 
 /// grad_x[w] = sum of weights[k] * x[begin + k], begin = w * factor + offset; the first and the
@@ -52,7 +54,7 @@ struct ContractRow {
 };
 
 WM_DECLARE_PER_ISA(void combine_rows(const CombineRows& rows);
-                   void expand_row(const ExpandRow& row);
+                   void expand_row(const ExpandRow& row); void upsample_fence();
                    void contract_row(const ContractRow& row);)
 
 }  // namespace wholemount

@@ -8,7 +8,7 @@ namespace {
 
 // Register tiles: voxels for one and for two destination blocks.
 #if defined(__AVX512F__)
-constexpr int kTileVoxels1 = 28;
+constexpr int kTileVoxels1 = 27;  // with three weights and a broadcast voxel: all but one register
 constexpr int kTileVoxels2 = 14;
 constexpr int32_t kMaxDestinations = 2;
 #elif defined(__AVX2__)
