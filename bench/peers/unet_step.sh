@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# One training step of paper A's U-Net, ours and PyTorch's, alternately in one run (A B A B):
-#   bench/peers/unet_step.sh [SHAPE] [FILTERS] [THREADS] [REPEATS]
-# PyTorch's CPU build is installed into build/peers-venv; the product itself never needs Python.
+# One training step of paper A's U-Net, ours, PyTorch's and (with TENSORFLOW=1) TensorFlow's with and
+# without oneDNN, alternately in one run (A B A B):
+#   [TENSORFLOW=1] bench/peers/unet_step.sh [SHAPE] [FILTERS] [THREADS] [REPEATS]
+# The CPU builds are installed into build/peers-venv and build/peers-tf-venv; the product itself never
+# needs Python.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 shape=${1:-96x96x96}
@@ -13,6 +15,11 @@ if [[ ! -x $venv/bin/python ]]; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet torch==2.13.0 numpy
 fi
+tf_venv="$root/build/peers-tf-venv"
+if [[ -n ${TENSORFLOW:-} ]] && ! "$tf_venv/bin/python" -c 'import tensorflow' 2>/dev/null; then
+  python3 -m venv "$tf_venv"
+  "$tf_venv/bin/pip" install --quiet tensorflow-cpu
+fi
 "$root/run" build >/dev/null
 list="[${shape//x/,}]"
 ours() {
@@ -21,10 +28,17 @@ ours() {
     --threads "$threads" --rounds 3 --json |
     python3 -c 'import json,sys; r=json.load(sys.stdin); print("wholemount            %8.3f s  %7.3f GB  (predicted %.3f GB)" % (r["step_seconds"], r["peak_bytes"]/1e9, r["predicted_peak_bytes"]/1e9))'
 }
+print_peer() {
+  python3 -c 'import json,sys; r=json.load(sys.stdin); print("%-21s %8.3f s  %7.3f GB  (%s)" % (r["framework"], r["step_seconds"], r["peak_bytes"]/1e9, r["memory_format"]))'
+}
 theirs() {
   "$venv/bin/python" "$root/bench/peers/pytorch_unet_step.py" --shape "$shape" \
-    --filters "$filters" --threads "$threads" --rounds 2 $1 |
-    python3 -c 'import json,sys; r=json.load(sys.stdin); print("%-21s %8.3f s  %7.3f GB  (%s)" % (r["framework"], r["step_seconds"], r["peak_bytes"]/1e9, r["memory_format"]))'
+    --filters "$filters" --threads "$threads" --rounds 2 $1 | print_peer
+}
+tensorflow() {
+  TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=$1 "$tf_venv/bin/python" \
+    "$root/bench/peers/tensorflow_unet_step.py" --shape "$shape" --filters "$filters" \
+    --threads "$threads" --rounds 2 2>/dev/null | print_peer
 }
 echo "one training step, batch 1, f = $filters, [$shape], $threads threads"
 for ((i = 0; i < repeats; i++)); do
@@ -32,4 +46,8 @@ for ((i = 0; i < repeats; i++)); do
   theirs ""
   ours
   theirs "--channels-last"
+  if [[ -n ${TENSORFLOW:-} ]]; then
+    tensorflow 1
+    tensorflow 0
+  fi
 done

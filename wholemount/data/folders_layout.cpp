@@ -44,6 +44,10 @@ std::vector<std::string> class_folders(const std::string& root) {
 }  // namespace
 
 bool is_folders_layout(const std::string& root) {
+  // These two names belong to segmentation data sets; there they are no classes.
+  for (const char* name : {"imagesTr", "labelsTr"}) {
+    if (fs::is_directory(fs::path(root) / name)) return false;
+  }
   return fs::is_directory(root) && images_in(root).empty() && class_folders(root).size() >= 2;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "wholemount/ops/conv/inner/correlation_plane.h"
+#include "wholemount/ops/conv/inner/rows.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
 
 namespace wholemount {
@@ -79,6 +80,7 @@ struct CorrelationKernel::Scratch {
     chunks = cursor.take<CorrelationChunk>(static_cast<int64_t>(kernel.source_blocks_.size()));
     bias = cursor.take<float>(32);
     sums = cursor.take<float>(kernel.accumulator_floats_);
+    columns = cursor.take<float>(volume(kernel.problem_.geometry.kernel) * 16);
   }
   ScratchCursor cursor;
   float** ring;
@@ -86,6 +88,7 @@ struct CorrelationKernel::Scratch {
   CorrelationChunk* chunks;
   float* bias;
   float* sums;
+  float* columns;  ///< the kernel of sixteen channels, when weights are packed
 };
 
 CorrelationKernel::CorrelationKernel(CorrelationProblem problem, Isa isa, std::string reason)
@@ -260,23 +263,23 @@ void CorrelationKernel::pack_weights(int64_t task, const KernelArgs& args) const
   const int64_t destination_stride = problem_.destination_weight_stride();
   const int64_t lane_floats = int64_t{group.num_blocks} * 16;
   float* packed = reinterpret_cast<float*>(args.shared_scratch) + group.weights_offset;
-  for (const Class& one : classes_) {
-    const auto taps = static_cast<int64_t>(one.taps.size());
-    float* out = packed + lane_floats * (problem_.source_channels() * one.taps_before +
-                                         source.channel * taps);
-    for (int32_t b = 0; b < group.num_blocks; ++b) {
-      const ChannelBlock& destination =
-          destination_blocks_[group.first_block + static_cast<size_t>(b)];
-      const float* in =
-          weights + source.channel * source_stride + destination.channel * destination_stride;
-      // Whole vectors are written in order; the sixteen rows read stay in the first-level cache.
-      for (int64_t lane = 0; lane < source.lanes; ++lane) {
+  const auto gather = WM_PICK_ISA(isa_, gather_columns);
+  const int64_t kernel_taps = volume(problem_.geometry.kernel);
+  float* columns = Scratch(*this, args.thread_scratch).columns;
+  for (int32_t b = 0; b < group.num_blocks; ++b) {
+    const ChannelBlock& destination =
+        destination_blocks_[group.first_block + static_cast<size_t>(b)];
+    for (int64_t lane = 0; lane < source.lanes; ++lane) {
+      gather({weights + (source.channel + lane) * source_stride +
+                  destination.channel * destination_stride,
+              destination_stride, destination.lanes, kernel_taps, columns, 16});
+      for (const Class& one : classes_) {
+        const auto taps = static_cast<int64_t>(one.taps.size());
+        float* out = packed + lane_floats * (problem_.source_channels() * one.taps_before +
+                                             source.channel * taps);
         for (int64_t t = 0; t < taps; ++t) {
-          const float* from = in + lane * source_stride + one.taps[static_cast<size_t>(t)].index;
-          float* to = out + (t * source.lanes + lane) * lane_floats + b * 16;
-          for (int64_t c = 0; c < 16; ++c) {
-            to[c] = c < destination.lanes ? from[c * destination_stride] : 0.0F;
-          }
+          const float* from = columns + one.taps[static_cast<size_t>(t)].index * 16;
+          std::copy_n(from, 16, out + (t * source.lanes + lane) * lane_floats + b * 16);
         }
       }
     }

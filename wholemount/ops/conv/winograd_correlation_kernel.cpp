@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wholemount/ops/conv/inner/rows.h"
 #include "wholemount/ops/conv/inner/winograd_product.h"
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
@@ -234,24 +235,18 @@ void WinogradCorrelationKernel::transform_weights(int64_t task, const KernelArgs
                source.channel * lane_floats;
   float* taps = Scratch(*this, args.thread_scratch).taps;
   const auto filter = WM_PICK_ISA(isa_, winograd_filter);
+  const auto gather = WM_PICK_ISA(isa_, gather_columns);
   for (int64_t lane = 0; lane < source.lanes; ++lane) {
     for (int32_t b = 0; b < group.num_blocks; ++b) {
       const ChannelBlock& destination =
           destination_blocks_[group.first_block + static_cast<size_t>(b)];
       const float* in = weights + (source.channel + lane) * source_stride +
                         destination.channel * destination_stride;
-      float* to = taps;
-      for (const AxisTap& d : g.d.classes.front().taps) {
-        for (const AxisTap& h : g.h.classes.front().taps) {
-          for (const AxisTap& w : g.w.classes.front().taps) {
-            const float* from = in + (d.k * g.kernel.h + h.k) * g.kernel.w + w.k;
-            for (int64_t c = 0; c < 16; ++c) {
-              to[c] = c < destination.lanes ? from[c * destination_stride] : 0.0F;
-            }
-            to += 16;
-          }
-        }
-      }
+      // A convolution takes the kernel in its order, the adjoint backwards.
+      const int64_t num_taps = volume(g.kernel);
+      const int64_t step = problem_.adjoint ? -16 : 16;
+      gather({in, destination_stride, destination.lanes, num_taps,
+              problem_.adjoint ? taps + (num_taps - 1) * 16 : taps, step});
       filter(shape_.tile, taps, out + lane * lane_floats + b * 16, weights_pitch_);
     }
   }

@@ -142,4 +142,70 @@ void sum_row(const RowSum& row) {
   row.transformed ? sum_blocked<true>(row) : sum_blocked<false>(row);
 }
 
+#if defined(__AVX512F__)
+// GCC 12 calls the deliberately undefined operands of its own intrinsics uninitialised.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+namespace {
+
+/// Up to sixteen columns of up to sixteen rows, by a transposition in registers.
+void gather_sixteen(const GatherColumns& gather, int64_t first, int columns) {
+  const auto mask = static_cast<__mmask16>((1U << columns) - 1U);
+  __m512 row[16];
+#pragma GCC unroll 16
+  for (int r = 0; r < 16; ++r) {
+    row[r] = r < gather.rows ? _mm512_maskz_loadu_ps(mask, gather.in + r * gather.row_pitch + first)
+                             : _mm512_setzero_ps();
+  }
+  // Pairs of rows, then of pairs: lane L of row[4 g + k] holds column 4 L + k of rows 4 g .. + 3.
+#pragma GCC unroll 4
+  for (int g = 0; g < 16; g += 4) {
+    const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(row[g], row[g + 1]));
+    const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(row[g], row[g + 1]));
+    const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(row[g + 2], row[g + 3]));
+    const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(row[g + 2], row[g + 3]));
+    row[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23));
+    row[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23));
+    row[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23));
+    row[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23));
+  }
+  __m512 column[16];
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    const __m512 even_low = _mm512_shuffle_f32x4(row[k], row[4 + k], 0x88);
+    const __m512 even_high = _mm512_shuffle_f32x4(row[8 + k], row[12 + k], 0x88);
+    const __m512 odd_low = _mm512_shuffle_f32x4(row[k], row[4 + k], 0xdd);
+    const __m512 odd_high = _mm512_shuffle_f32x4(row[8 + k], row[12 + k], 0xdd);
+    column[k] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+    column[4 + k] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+    column[8 + k] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+    column[12 + k] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+  }
+  float* out = gather.out + first * gather.out_step;
+#pragma GCC unroll 16
+  for (int j = 0; j < 16; ++j) {
+    if (j < columns) _mm512_storeu_ps(out + j * gather.out_step, column[j]);
+  }
+}
+
+}  // namespace
+
+void gather_columns(const GatherColumns& gather) {
+  for (int64_t first = 0; first < gather.count; first += 16) {
+    const int64_t left = gather.count - first;
+    gather_sixteen(gather, first, left < 16 ? static_cast<int>(left) : 16);
+  }
+}
+#pragma GCC diagnostic pop
+#else
+void gather_columns(const GatherColumns& gather) {
+  for (int64_t j = 0; j < gather.count; ++j) {
+    float* out = gather.out + j * gather.out_step;
+    for (int r = 0; r < 16; ++r) {
+      out[r] = r < gather.rows ? gather.in[r * gather.row_pitch + j] : 0.0F;
+    }
+  }
+}
+#endif
+
 }  // namespace wholemount::WM_ISA

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Whole-volume forward pass of one 3-D U-Net, the same weights and input, ours and in OpenVINO and
+# ONNX Runtime, alternately in one run:
+#   bench/peers/forward.sh [SHAPE] [FILTERS] [THREADS] [REPEATS]
+# The runtimes are installed into build/peers-forward-venv; the product itself never needs Python.
+# Ours includes reading and writing the files; the runtimes get the image in memory.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+shape=${1:-96x96x96}
+filters=${2:-16}
+threads=${3:-$(nproc)}
+repeats=${4:-2}
+venv="$root/build/peers-forward-venv"
+if [[ ! -x $venv/bin/python ]] || ! "$venv/bin/python" -c 'import onnx, onnxruntime, openvino' 2>/dev/null; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet numpy onnx onnxruntime openvino
+fi
+python="$venv/bin/python"
+wm="$root/build/release/wholemount"
+[[ -x $wm ]] || "$root/run" build >/dev/null
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$wm" synth brain "$work/data" --cases 4 --shape "$shape" --seed 1 >/dev/null 2>&1
+cat >"$work/config.toml" <<TEXT
+[data]
+root = "$work/data"
+channels = ["FLAIR"]
+target = "whole-tumour"
+normalise = "zscore"
+split = { seed = 1, train = 0.5, validation = 0.5, test = 0.0 }
+[net]
+filters = $filters
+[train]
+batch = 1
+TEXT
+"$wm" train "$work/config.toml" --out "$work/run" --max-steps 1 --threads "$threads" >/dev/null 2>&1
+image=$(find "$work/data/imagesTr" -name '*.nii.gz' | sort | head -1)
+# The first channel of the four is FLAIR; z-scored over the whole volume, as data.normalise asks.
+"$python" "$root/bench/peers/nifti_to_npy.py" "$work/all.npy" "$image"
+"$python" -c "import numpy as np; a = np.load('$work/all.npy')[:, :1].astype(np.float64); np.save('$work/image.npy', ((a - a.mean()) / a.std()).astype(np.float32))"
+
+ours() {
+  rm -rf "$work/out"
+  "$wm" predict "$work/run" "$image" --out "$work/out" --probabilities --threads "$threads" --json \
+    >"$work/ours.json" 2>/dev/null
+  "$python" - "$work/ours.json" <<'PYTHON'
+import json, sys
+r = json.load(open(sys.argv[1]))
+print("%-22s %8.3f s  %7.3f GB" % ("wholemount", r["cases"][0]["seconds"], r["measured_peak_bytes"] / 1e9))
+PYTHON
+}
+theirs() {
+  "$python" "$root/bench/peers/forward_peer.py" "$1" "$work/net.onnx" "$work/image.npy" \
+    "$work/wanted.npy" "$threads" 2 |
+    "$python" -c 'import json,sys; r=json.load(sys.stdin); print("%-22s %8.3f s  %7.3f GB  largest difference to ours %.1e" % (r["framework"], r["forward_seconds"], r["peak_bytes"]/1e9, r["largest_difference"]))'
+}
+echo "forward pass, f = $filters, [$shape], $threads threads"
+ours >/dev/null
+probabilities=$("$python" -c "import json; p = json.load(open('$work/ours.json'))['cases'][0]['probabilities']; print('\n'.join(p) if isinstance(p, list) else p)")
+# Names of the program's own files hold no spaces.
+"$python" "$root/bench/peers/nifti_to_npy.py" "$work/wanted.npy" $probabilities
+"$python" "$root/bench/peers/unet_onnx.py" "$work/run/model.safetensors" "$shape" "$work/net.onnx"
+for ((i = 0; i < repeats; i++)); do
+  ours
+  theirs openvino
+  theirs onnxruntime
+done
