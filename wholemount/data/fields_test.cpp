@@ -80,7 +80,9 @@ TEST(Bbbc021Layout, reads_both_name_styles_joins_by_number_and_drops_what_has_no
   std::set<std::string> wells;
   for (const Case& field : some.cases) {
     if (field.class_index == 0) wells.insert(field.groups.at("well"));
-    if (field.class_index == 1) EXPECT_EQ(field.groups.at("well"), "Week1_22123_D05");
+    if (field.class_index == 1) {
+      EXPECT_EQ(field.groups.at("well"), "Week1_22123_D05");
+    }
   }
   EXPECT_EQ(wells.size(), 1U);
 

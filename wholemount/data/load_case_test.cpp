@@ -69,7 +69,8 @@ TEST(LoadCase, more_than_four_channels_are_blocked_with_zero_spare_lanes) {
   const TemporaryFolder folder;
   const Extent3 extent{2, 2, 3};
   write_test_image(folder / "i.nii", extent, 6);
-  Case subject{"i", {}, ""};
+  Case subject;
+  subject.id = "i";
   LoadSpec spec;
   spec.normalise.kind = NormaliseKind::none;
   for (int64_t c = 0; c < 6; ++c) {
