@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cli/job_options.h"
+#include "cli/plan_sweep.h"
 #include "wholemount/base/memory.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/job_from_data.h"
@@ -24,6 +25,7 @@ struct PlanOptions {
   CommonOptions common;
   ConfigOptions config;
   bool verbose = false;
+  SweepOptions sweep;
 };
 
 void print_item(const char* name, size_t bytes) {
@@ -173,6 +175,10 @@ void print_other_budgets(const OtherBudgets& others) {
 }
 
 void run_plan(const PlanOptions& options) {
+  if (!options.sweep.axes.empty()) {
+    run_sweep(options.sweep, options.config, options.common);
+    return;
+  }
   const RunConfig config = cli::read_config(options.config, options.common);
   const int threads = thread_count(options.common);
   const JobSpec job = job_from_data_or_shape(config);
@@ -218,9 +224,19 @@ void add_plan_command(CLI::App& app) {
   add_config_options(*command, options->config);
   add_common_options(*command, options->common);
   command->add_flag("-v,--verbose", options->verbose, "list every node with its kernel and why");
+  command
+      ->add_option("--sweep", options->sweep.axes,
+                   "plan every value of a configuration key, KEY=V1,V2,... (repeatable)")
+      ->allow_extra_args(false);
+  command->add_option("--figure", options->sweep.figure,
+                      "page on which a sweep is drawn (default: sweep.html)");
   command->footer(
       "Examples:\n"
       "  wholemount plan examples/hippocampus.toml\n"
+      "  wholemount plan examples/unet_whole_volume.toml --sweep net.filters=16,32,64 \\\n"
+      "      --sweep 'data.shape=[48,48,48],[96,96,96],[144,240,240]'\n"
+      "  wholemount plan examples/unet_whole_volume.toml --set memory.spill=/scratch \\\n"
+      "      --sweep memory.budget=500M,1G,2G,4G,8G\n"
       "  wholemount plan examples/hippocampus.toml --set net.filters=32 --memory 4G -v\n"
       "  wholemount plan examples/unet_whole_volume.toml --json\n"
       "Exit 4 when the plan does not fit the budget.");

@@ -15,8 +15,11 @@ constexpr size_t kAlignment = 64;
 /// Packing may need a little more than what lives at the fullest step; the search then aims lower.
 constexpr int kPackingAttempts = 4;
 
-/// Estimates of a schedule of 150 steps take 50 us; this bounds a search to a few seconds.
-constexpr int64_t kMaxWork = 6'000'000;
+/// What packing may add, as a part of the budget.
+constexpr size_t kPackingShare = 32;
+
+/// Estimates of a schedule of 150 steps take 80 us; this bounds a search to about a second.
+constexpr int64_t kMaxWork = 2'000'000;
 
 /// What was decided, for people.
 std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
@@ -112,8 +115,17 @@ class Planner {
       if (program->arena_bytes <= spec_.arena_budget_bytes) return program;
       const size_t excess = program->arena_bytes - spec_.arena_budget_bytes;
       aim -= std::min(aim, excess + excess / 4);
+      search_.max_work = kMaxWork / 4;
     }
-    program = make_program(search_floor(tape_, search_, cuts_));
+    search_.max_work = kMaxWork;
+    // A little below, for packing; where that is not enough, the floor itself.
+    for (const size_t budget :
+         {spec_.arena_budget_bytes - spec_.arena_budget_bytes / kPackingShare, size_t{0}}) {
+      search_.budget_bytes = budget;
+      program = make_program(search_floor(tape_, search_, cuts_));
+      if (program->arena_bytes <= spec_.arena_budget_bytes) break;
+      if (program->lower_bound_bytes > budget) break;
+    }
     return program->arena_bytes < unlimited->arena_bytes ? program : unlimited;
   }
 

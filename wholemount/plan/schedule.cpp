@@ -12,6 +12,9 @@ class Scheduler {
     const size_t values = tape.bytes.size();
     newest_.assign(values, kNone);
     refreshed_at_.assign(values, kNone);
+    has_policy_.assign(values, false);
+    for (const auto& [use, access] : policies.uses)
+      has_policy_[static_cast<size_t>(use.value)] = true;
     result_.on_disk.assign(values, false);
     result_.first_version.assign(values, kNone);
     result_.steps.reserve(tape.steps.size());
@@ -53,6 +56,7 @@ class Scheduler {
   }
 
   [[nodiscard]] const Access* policy(const Use& use) const {
+    if (!has_policy_[static_cast<size_t>(use.value)]) return nullptr;
     const auto found = policies_.uses.find(use);
     return found == policies_.uses.end() ? nullptr : &found->second;
   }
@@ -163,6 +167,7 @@ class Scheduler {
   const Policies& policies_;
   Schedule result_;
   std::vector<int32_t> newest_;        ///< by ValueId: its latest version; kNone
+  std::vector<bool> has_policy_;       ///< by ValueId: some reading of it has one
   std::vector<int32_t> refreshed_at_;  ///< by ValueId: anchor of its latest refresh
 };
 

@@ -24,7 +24,7 @@ constexpr double kFreeEnough = 1.002;
 /// The floor search aims down to 1/kLowestAim of what keeping all takes; from the best result on,
 /// by 1/kFinalSteps.
 constexpr size_t kLowestAim = 32;
-constexpr size_t kFloorAimStep = 4;
+constexpr size_t kFloorAimStep = 2;
 constexpr size_t kFinalSteps[] = {32, 128};
 
 /// Policies with their schedule and estimate.
@@ -39,7 +39,8 @@ class Search {
   Search(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts)
       : tape_(tape), spec_(spec), cuts_(cuts) {
     const auto steps = static_cast<int64_t>(std::max<size_t>(tape.steps.size(), 1));
-    most_estimates_ = spec.max_work == 0 ? INT64_MAX : std::max<int64_t>(spec.max_work / steps, 64);
+    most_estimates_ =
+        spec.max_work == 0 ? INT64_MAX : std::max<int64_t>(spec.max_work / steps, kLeastEstimates);
     state_ = *evaluate({});
   }
 
@@ -50,8 +51,13 @@ class Search {
     while (excess > 0) {
       std::optional<std::pair<State, double>> best = best_change(budget_bytes, excess);
       if (!best.has_value()) return false;
+      const double score = best_score_;
+      const double before = excess;
       state_ = std::move(best->first);
       excess = best->second;
+      if (tape_.steps.size() > kManySteps && excess > 0) {
+        excess = make_alike_changes(budget_bytes, score, before - excess, excess);
+      }
     }
     return true;
   }
@@ -63,7 +69,7 @@ class Search {
       refine_values(budget_bytes);
       refine_timing(budget_bytes);
       refine_uses(budget_bytes);
-      if (state_.estimate.seconds >= before - kSecondsFloor || exhausted()) break;
+      if (state_.estimate.seconds >= before - kSecondsFloor || phase_over()) break;
     }
   }
 
@@ -71,7 +77,7 @@ class Search {
   /// that is faster; value after value.
   void exchange(size_t budget_bytes) {
     for (const ValueId value : moved_values()) {
-      if (exhausted()) return;
+      if (phase_over()) return;
       State before = state_;
       std::optional<State> without = evaluate(without_value(state_.policies, value));
       if (!without.has_value()) continue;
@@ -86,6 +92,11 @@ class Search {
 
   [[nodiscard]] const State& state() const { return state_; }
   void set_state(State state) { state_ = std::move(state); }
+  /// The next descent or refinement may make this part of all estimates allowed.
+  void begin_phase(int64_t part) {
+    phase_end_ = most_estimates_ == INT64_MAX ? INT64_MAX : estimates_ + most_estimates_ / part;
+  }
+  [[nodiscard]] bool phase_over() const { return estimates_ >= phase_end_; }
   [[nodiscard]] bool exhausted() const { return estimates_ >= most_estimates_; }
 
   [[nodiscard]] SearchResult result(bool fits) const {
@@ -94,6 +105,10 @@ class Search {
 
  private:
   static constexpr int kRefineRounds = 3;
+  static constexpr int64_t kLeastEstimates = 16000;
+  static constexpr size_t kManySteps = 300;
+  static constexpr double kAlike = 1.5;
+  static constexpr size_t kMostAlike = 24;
 
   std::optional<State> evaluate(Policies policies) {
     ++estimates_;
@@ -130,7 +145,7 @@ class Search {
     double best_score = kUseless;
     for (const Change& change : changes) {
       if (best.has_value() && known_score(change) >= best_score) break;
-      if (exhausted()) break;
+      if (phase_over()) break;
       Policies policies = state_.policies;
       apply(change, tape_, policies);
       std::optional<State> next = evaluate(std::move(policies));
@@ -146,15 +161,39 @@ class Search {
       scores_[change] = score;
       if (score < best_score) {
         best_score = score;
+        best_score_ = score;
         best.emplace(std::move(*next), next_excess);
       }
     }
     return best;
   }
 
+  /// Where a program holds many samples, what is good for one is good for the others: the changes
+  /// that scored about as well are made together, if they do together what they promised.
+  double make_alike_changes(size_t budget_bytes, double score, double gained, double excess) {
+    std::vector<std::pair<double, Change>> alike;
+    for (const auto& [change, known] : scores_) {
+      if (known <= score * kAlike) alike.emplace_back(known, change);
+    }
+    std::sort(alike.begin(), alike.end());
+    if (alike.size() > kMostAlike) alike.resize(kMostAlike);
+    Policies policies = state_.policies;
+    for (const auto& [known, change] : alike) apply(change, tape_, policies);
+    std::optional<State> next = evaluate(std::move(policies));
+    if (!next.has_value()) return excess;
+    const double left = excess_of(next->estimate, budget_bytes);
+    const double seconds = std::max(next->estimate.seconds - state_.estimate.seconds, 0.0);
+    if (excess - left < gained || (seconds + kSecondsFloor) / (excess - left) > 2 * score) {
+      return excess;
+    }
+    state_ = std::move(*next);
+    for (const auto& [known, change] : alike) scores_.erase(change);
+    return left;
+  }
+
   /// Adopts the policies if they fit and take less time.
   bool try_policies(Policies policies, size_t budget_bytes) {
-    if (exhausted()) return false;
+    if (phase_over()) return false;
     std::optional<State> next = evaluate(std::move(policies));
     if (!next.has_value() || next->estimate.peak_bytes > budget_bytes) return false;
     const bool faster = next->estimate.seconds < state_.estimate.seconds - kSecondsFloor;
@@ -234,8 +273,10 @@ class Search {
   StreamCuts& cuts_;
   State state_;
   std::map<Change, double> scores_;  ///< of the last time each was estimated
+  double best_score_ = 0;            ///< of the change made last
   int64_t estimates_ = 0;
   int64_t most_estimates_ = 0;
+  int64_t phase_end_ = INT64_MAX;
 };
 
 }  // namespace
@@ -245,10 +286,12 @@ SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCut
   const State start = search.state();
   std::optional<State> best;
   size_t aim = spec.budget_bytes;
-  for (int attempt = 0; attempt < kAims && (!best.has_value() || !search.exhausted()); ++attempt) {
+  for (int attempt = 0; attempt < kAims && !search.exhausted(); ++attempt) {
     search.set_state(start);
+    search.begin_phase(4);
     search.descend(aim);
     if (search.state().estimate.peak_bytes <= spec.budget_bytes) {
+      search.begin_phase(4);
       if (!search.state().policies.empty()) search.refine(spec.budget_bytes);
       if (!best.has_value() || search.state().estimate.seconds < best->estimate.seconds) {
         best = search.state();
@@ -261,6 +304,7 @@ SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCut
   if (!best.has_value()) return search.result(false);
   search.set_state(*best);
   if (best->estimate.seconds > start.estimate.seconds * kFreeEnough) {
+    search.begin_phase(2);
     search.exchange(spec.budget_bytes);
   }
   return search.result(true);
@@ -274,23 +318,26 @@ SearchResult search_floor(const Tape& tape, const SearchSpec& spec, StreamCuts& 
     if (search.state().estimate.peak_bytes < best.estimate.peak_bytes) best = search.state();
   };
   // A lower aim opens other ways, and a search that fails may still come low: try a range of aims.
-  for (size_t aim = start.estimate.peak_bytes; aim > start.estimate.peak_bytes / kLowestAim;
-       aim -= aim / kFloorAimStep) {
+  for (size_t aim = start.estimate.peak_bytes / kLowestAim;
+       aim < start.estimate.peak_bytes && !search.exhausted(); aim += aim / kFloorAimStep) {
     search.set_state(start);
+    search.begin_phase(4);
     search.descend(aim);
     keep_smaller();
   }
   for (size_t step : kFinalSteps) {
     for (;;) {
       search.set_state(best);
+      search.begin_phase(8);
       const size_t peak = best.estimate.peak_bytes;
       const bool reached = search.descend(peak - std::min(peak, peak / step + 1));
       keep_smaller();
-      if (!reached) break;
+      if (!reached || search.phase_over()) break;
     }
   }
   search.set_state(best);
-  search.refine(best.estimate.peak_bytes);
+  search.begin_phase(1);
+  search.refine(std::max(best.estimate.peak_bytes, spec.budget_bytes));
   return search.result(true);
 }
 

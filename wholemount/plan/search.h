@@ -41,8 +41,9 @@ struct SearchResult {
 [[nodiscard]] SearchResult search_policies(const Tape& tape, const SearchSpec& spec,
                                            StreamCuts& cuts);
 
-/// The least memory the search can reach, whatever it costs: the budget is lowered step by step
-/// from what the last one came to. Does not depend on spec.budget_bytes.
+/// The least memory the search can reach, whatever it costs: descents to a range of aims, and on
+/// from the best in small steps. From there, changes are taken back as far as spec.budget_bytes
+/// allows (0: not at all), so that a budget between is met even where search_policies fails.
 [[nodiscard]] SearchResult search_floor(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts);
 
 }  // namespace wholemount

@@ -167,8 +167,15 @@ TEST(Search, the_floor_is_a_budget_that_is_met) {
     StreamCuts cuts(tape);
     SearchSpec spec = search_spec(true, true);
     const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
+    spec.budget_bytes = 0;
     const size_t floor = search_floor(tape, spec, cuts).estimate.peak_bytes;
     EXPECT_LT(floor, all);
+    // Asked from the floor, a budget in between is met as well, in no more time.
+    const double slowest = search_floor(tape, spec, cuts).estimate.seconds;
+    spec.budget_bytes = (floor + all) / 2;
+    const SearchResult between = search_floor(tape, spec, cuts);
+    EXPECT_LE(between.estimate.peak_bytes, spec.budget_bytes);
+    EXPECT_LE(between.estimate.seconds, slowest);
   }
 }
 

@@ -34,8 +34,10 @@ class ReportBuilder {
 
   ReportResult build() {
     open_data();
+    // The timeline's plan says how much memory the predictions may take.
+    const std::string timeline = timeline_section();
     std::string body = header_section(run_) + setup_section(run_, data_.get()) +
-                       curves_section(run_) + resources_section(run_) + timeline_section() +
+                       curves_section(run_) + resources_section(run_) + timeline +
                        (classifies() ? classification_sections() : validation_sections()) +
                        configuration_section(run_);
     result_.page = (std::filesystem::path(spec_.run_folder) / RunFolderNames::report).string();

@@ -24,6 +24,9 @@ constexpr int64_t kBaselineJitterBytes = int64_t{1} << 20;
 
 constexpr int kBudgetAttempts = 4;
 
+/// What a search usually adds to the baseline, so that one attempt is enough.
+constexpr size_t kPlanningBytes = size_t{4} << 20;
+
 size_t whole_pages(size_t bytes) {
   return static_cast<size_t>(
       round_up(static_cast<int64_t>(bytes), static_cast<int64_t>(kHugePageBytes)));
@@ -236,7 +239,7 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads, siz
     if (budget_bytes != SIZE_MAX) {
       const size_t beside =
           memory_beside_arena(job, parameters, plan.blocks, num_threads).peak_bytes();
-      const size_t left = budget_bytes - std::min(budget_bytes, beside);
+      const size_t left = budget_bytes - std::min(budget_bytes, beside + kPlanningBytes);
       arena_budget = std::min(left / kHugePageBytes * kHugePageBytes,
                               attempt == 0 ? SIZE_MAX : arena_budget - arena_budget / 256);
     }

@@ -1,0 +1,205 @@
+#include "cli/plan_sweep.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cli/job_options.h"
+#include "wholemount/base/atomic_file.h"
+#include "wholemount/base/memory.h"
+#include "wholemount/report/line_chart.h"
+#include "wholemount/report/markup.h"
+#include "wholemount/report/page.h"
+#include "wholemount/train/calibration.h"
+#include "wholemount/train/job_from_data.h"
+#include "wholemount/train/job_plan.h"
+#include "wholemount/train/plan_json.h"
+
+namespace wholemount::cli {
+
+namespace {
+
+struct Axis {
+  std::string key;
+  std::vector<std::string> values;
+};
+
+/// One combination, planned.
+struct Point {
+  std::vector<size_t> choice;  ///< by axis
+  bool fits = false;
+  JobPlan plan;
+  nlohmann::ordered_json json;
+};
+
+/// Commas inside brackets belong to a value: data.shape=[48,48,48],[96,96,96].
+Axis parse_axis(const std::string& text) {
+  Axis axis;
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw ConfigError("--sweep " + text + ": wanted key=value,value,... with a configuration key");
+  }
+  axis.key = text.substr(0, equals);
+  int depth = 0;
+  std::string value;
+  for (const char c : text.substr(equals + 1) + ",") {
+    depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+    if (c != ',' || depth > 0) {
+      value += c;
+      continue;
+    }
+    if (value.empty()) throw ConfigError("--sweep " + text + ": an empty value");
+    axis.values.push_back(std::exchange(value, {}));
+  }
+  return axis;
+}
+
+/// Where a value stands on the x axis: numbers and sizes by value, shapes by thousands of voxels,
+/// anything else by position.
+double position_of(const Axis& axis, size_t index) {
+  const std::string& text = axis.values[index];
+  if (text.front() == '[') {
+    double voxels = 1;
+    const char* next = text.c_str() + 1;
+    for (char* end = nullptr; *next != '\0'; next = *end == '\0' ? end : end + 1) {
+      const double size = std::strtod(next, &end);
+      if (end == next) break;
+      voxels *= size;
+    }
+    return voxels / 1000;
+  }
+  if (axis.key == "memory.budget") {
+    return static_cast<double>(parse_bytes(text)) / static_cast<double>(1U << 20U);
+  }
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  return end != text.c_str() && *end == '\0' ? number : static_cast<double>(index + 1);
+}
+
+std::string x_label(const Axis& axis) {
+  if (axis.values.front().front() == '[') return axis.key + " (thousands of voxels)";
+  return axis.key == "memory.budget" ? "memory.budget (MiB)" : axis.key;
+}
+
+Point plan_point(const std::vector<Axis>& axes, std::vector<size_t> choice,
+                 const ConfigOptions& base, const CommonOptions& common) {
+  ConfigOptions options = base;
+  Point point;
+  nlohmann::ordered_json settings = nlohmann::ordered_json::object();
+  for (size_t a = 0; a < axes.size(); ++a) {
+    const std::string& value = axes[a].values[choice[a]];
+    options.overrides.push_back(axes[a].key + "=" + value);
+    settings[axes[a].key] = value;
+  }
+  point.choice = std::move(choice);
+  const RunConfig config = cli::read_config(options, common);
+  const int threads = thread_count(common);
+  const JobSpec job = job_from_data_or_shape(config);
+  const PlanSpec spec = plan_spec_from_config(config, threads);
+  JobPrograms programs(job, spec, current_time_model(spec.target, threads));
+  // Without a budget a sweep shows what a job takes, wherever it is drawn.
+  const bool budgeted = !options.memory.empty() || config.memory.budget.has_value();
+  point.plan = plan_job(job, programs, threads,
+                        budgeted ? memory_budget_bytes(config, options.memory) : SIZE_MAX);
+  point.fits = point.plan.memory.peak_bytes() <= point.plan.budget_bytes;
+  point.json = {{"settings", settings}, {"fits", point.fits}};
+  point.json.update(plan_json(job, point.plan));
+  return point;
+}
+
+std::vector<std::vector<size_t>> combinations(const std::vector<Axis>& axes) {
+  std::vector<std::vector<size_t>> result{{}};
+  for (const Axis& axis : axes) {
+    std::vector<std::vector<size_t>> longer;
+    for (const std::vector<size_t>& prefix : result) {
+      for (size_t i = 0; i < axis.values.size(); ++i) {
+        longer.push_back(prefix);
+        longer.back().push_back(i);
+      }
+    }
+    result = std::move(longer);
+  }
+  return result;
+}
+
+/// One series for every combination of the axes after the first.
+std::string chart(const std::vector<Axis>& axes, const std::vector<Point>& points,
+                  const std::string& title, const std::string& unit,
+                  double (*value)(const Point&)) {
+  std::map<std::string, ChartSeries> series;
+  for (const Point& point : points) {
+    if (!point.fits) continue;
+    std::string name;
+    for (size_t a = 1; a < axes.size(); ++a) {
+      name += (a == 1 ? "" : ", ") + axes[a].key + " " + axes[a].values[point.choice[a]];
+    }
+    if (name.empty()) name = unit;
+    ChartSeries& one = series[name];
+    one.name = name;
+    one.style = ChartSeries::Style::marked;
+    one.points.push_back({position_of(axes.front(), point.choice.front()), value(point)});
+  }
+  LineChart drawn;
+  drawn.title = title;
+  drawn.x_label = x_label(axes.front());
+  drawn.y_label = unit;
+  drawn.from_zero = true;
+  for (auto& [name, one] : series) {
+    std::sort(one.points.begin(), one.points.end(),
+              [](const ChartPoint& a, const ChartPoint& b) { return a.x < b.x; });
+    one.colour = static_cast<int>(drawn.series.size() % 6);
+    drawn.x_end = std::max(drawn.x_end, one.points.back().x);
+    drawn.series.push_back(std::move(one));
+  }
+  return render_line_chart(drawn);
+}
+
+void print_table(const std::vector<Axis>& axes, const std::vector<Point>& points) {
+  for (const Axis& axis : axes) std::printf("%-20s ", axis.key.c_str());
+  std::printf("%12s %12s %12s %10s\n", "peak", "arena", "scratch disk", "update");
+  for (const Point& point : points) {
+    for (size_t a = 0; a < axes.size(); ++a) {
+      std::printf("%-20s ", axes[a].values[point.choice[a]].c_str());
+    }
+    std::printf(
+        "%12s %12s %12s %10s%s\n", format_bytes(point.plan.memory.peak_bytes()).c_str(),
+        format_bytes(point.plan.arena_bytes).c_str(), format_bytes(point.plan.spill_bytes).c_str(),
+        format_duration(point.plan.step_seconds).c_str(), point.fits ? "" : "  does not fit");
+  }
+}
+
+}  // namespace
+
+void run_sweep(const SweepOptions& sweep, const ConfigOptions& config,
+               const CommonOptions& common) {
+  std::vector<Axis> axes;
+  for (const std::string& text : sweep.axes) axes.push_back(parse_axis(text));
+  std::vector<Point> points;
+  for (std::vector<size_t>& choice : combinations(axes)) {
+    points.push_back(plan_point(axes, std::move(choice), config, common));
+  }
+  const std::string body = text_element("h1", "What memory a job takes") +
+                           chart(axes, points, "Peak memory of the process", "GiB",
+                                 [](const Point& point) {
+                                   return static_cast<double>(point.plan.memory.peak_bytes()) /
+                                          static_cast<double>(1U << 30U);
+                                 }) +
+                           chart(axes, points, "Time of an update, predicted", "seconds",
+                                 [](const Point& point) { return point.plan.step_seconds; });
+  write_file_atomically(sweep.figure, html_page("Sweep - Wholemount", body));
+  if (!common.json) {
+    print_table(axes, points);
+    std::printf("\ndrawn in %s\n", sweep.figure.c_str());
+    return;
+  }
+  nlohmann::ordered_json json;
+  json["figure"] = sweep.figure;
+  json["points"] = nlohmann::ordered_json::array();
+  for (const Point& point : points) json["points"].push_back(point.json);
+  std::printf("%s\n", json.dump(2).c_str());
+}
+
+}  // namespace wholemount::cli

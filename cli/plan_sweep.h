@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace wholemount::cli {
+
+/// What `plan --sweep` is asked for.
+struct SweepOptions {
+  std::vector<std::string> axes;  ///< "key=v1,v2,..."; every combination is planned
+  std::string figure = "sweep.html";
+};
+
+/// Plans every combination of the axes' values, prints a table (or JSON) of bytes and seconds, and
+/// writes a page with both drawn over the first axis. A combination that its memory.budget does not
+/// allow is listed with what it needs. Throws ConfigError for an axis without values, OutputError.
+void run_sweep(const SweepOptions& sweep, const ConfigOptions& config, const CommonOptions& common);
+
+}  // namespace wholemount::cli

@@ -1,0 +1,77 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/cli/run_binary.h"
+
+namespace wholemount::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A small training job whose activations are most of its memory.
+class Memory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const CommandResult made = run_binary(
+        {"synth", "brain", folder_ / "data", "--cases", "3", "--shape", "48x64x64", "--seed", "5"});
+    ASSERT_EQ(made.exit_code, 0) << made.err;
+    std::ofstream(folder_ / "config.toml")
+        << "[data]\nroot = \"" << folder_ / "data"
+        << "\"\nchannels = [\"FLAIR\"]\ntarget = \"whole-tumour\"\n"
+           "split = { seed = 1, train = 0.7, validation = 0.3, test = 0.0 }\n"
+           "[net]\nfilters = 16\nlevels = 3\n[train]\nepochs = 1\nbatch = 2\n";
+    // Not the folder above, which may be in memory (tmpfs).
+    spill_ = fs::current_path() / ("memory_test_spill." + std::to_string(getpid()));
+    fs::create_directory(spill_);
+    scratch_ = spill_;
+  }
+  void TearDown() override { fs::remove_all(scratch_); }
+
+  CommandResult train(const std::string& out, const std::string& memory) {
+    return run_binary({"train", folder_ / "config.toml", "--out", folder_ / out, "--memory", memory,
+                       "--set", "memory.spill=" + spill_.string(), "--json"});
+  }
+  static std::string smallest_budget(const CommandResult& refused) {
+    const std::string before = "The smallest budget that works is ";
+    const size_t at = refused.err.find(before);
+    EXPECT_NE(at, std::string::npos) << refused.err;
+    return std::to_string(std::stoull(refused.err.substr(at + before.size())));
+  }
+
+  TemporaryFolder folder_;
+  fs::path spill_;
+  fs::path scratch_;
+};
+
+TEST_F(Memory, a_budget_that_cannot_be_met_is_refused_with_the_smallest_that_works_and_that_works) {
+  const CommandResult refused = train("refused", "24M");
+  expect_failure(refused, 4, {"needs at least", "24.00 MiB", "The smallest budget that works is"});
+  EXPECT_FALSE(fs::exists(folder_ / "refused/checkpoint")) << "refused before anything was begun";
+  const std::string smallest = smallest_budget(refused);
+  expect_failure(train("below", std::to_string(std::stoull(smallest) * 9 / 10)), 4, {"smallest"});
+
+  const CommandResult tight = train("tight", smallest);
+  ASSERT_EQ(tight.exit_code, 0) << tight.err;
+  const CommandResult roomy = train("roomy", "4G");
+  ASSERT_EQ(roomy.exit_code, 0) << roomy.err;
+  EXPECT_EQ(tight.json()["weights_digest"], roomy.json()["weights_digest"]);
+  EXPECT_LT(std::stod(smallest), 0.7 * roomy.json()["measured_peak_bytes"].get<double>());
+  // Evaluation, checkpoint and report are part of the run that was measured.
+  EXPECT_LE(tight.json()["measured_peak_bytes"].get<double>(), 1.02 * std::stod(smallest));
+  EXPECT_TRUE(fs::is_empty(spill_)) << "something was left in the scratch folder";
+}
+
+TEST_F(Memory, scratch_space_in_memory_is_refused) {
+  if (!fs::exists("/dev/shm")) GTEST_SKIP() << "no /dev/shm here";
+  spill_ = "/dev/shm";
+  const std::string smallest = smallest_budget(train("refused", "24M"));
+  expect_failure(train("shm", smallest), 5, {"/dev/shm", "tmpfs"});
+}
+
+}  // namespace
+}  // namespace wholemount::testing
