@@ -66,6 +66,17 @@ TEST_F(Memory, a_budget_that_cannot_be_met_is_refused_with_the_smallest_that_wor
   EXPECT_TRUE(fs::is_empty(spill_)) << "something was left in the scratch folder";
 }
 
+// Steps that run again belong to the plan's graph, not to the network's.
+TEST_F(Memory, a_step_under_the_smallest_budget_is_measured_node_by_node) {
+  const auto bench = [&](const std::string& memory) {
+    return run_binary({"bench", "step", folder_ / "config.toml", "--memory", memory, "--rounds",
+                       "1", "--set", "memory.spill=" + spill_.string()});
+  };
+  const CommandResult measured = bench(smallest_budget(bench("24M")));
+  EXPECT_EQ(measured.exit_code, 0) << measured.err;
+  EXPECT_NE(measured.out.find("conv_forward"), std::string::npos) << measured.out;
+}
+
 TEST_F(Memory, scratch_space_in_memory_is_refused) {
   if (!fs::exists("/dev/shm")) GTEST_SKIP() << "no /dev/shm here";
   spill_ = "/dev/shm";

@@ -108,7 +108,8 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
     total.bytes += static_cast<double>(kernel.traffic_bytes());
     total.seconds += median(seconds[step]);
     const auto node = static_cast<size_t>(program.program->steps[step].node);
-    bench.nodes.push_back({graph.nodes[node].name, kernel.name(),
+    // The program has a graph of its own: repeated steps are further nodes.
+    bench.nodes.push_back({program.program->graph->nodes[node].name, kernel.name(),
                            static_cast<double>(kernel.flops()),
                            static_cast<double>(kernel.traffic_bytes()), median(seconds[step])});
   }
