@@ -120,6 +120,10 @@ TEST_F(InterruptedRun, a_data_set_that_changed_in_between_is_exit_3) {
   const std::vector<std::byte> original = read_bytes(label);
   write_label_map(label, make_header({8, 8, 8}, VoxelType::u8), std::vector<uint8_t>(512, 0));
   expect_failure(resume(), 3, {data_.path(), "has changed"});
+  std::vector<std::byte> edited = original;
+  edited[edited.size() - 8] ^= std::byte{1};
+  write_bytes(label, edited);
+  expect_failure(resume(), 3, {data_.path(), "has changed"});
   write_bytes(label, original);
   EXPECT_EQ(resume().exit_code, 0);
   write_text(data_ / "dataset.json", brain_description(3));

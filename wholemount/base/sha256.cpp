@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fstream>
@@ -64,6 +65,30 @@ std::string sha256_hex_of_file(const std::string& path) {
     sha256.update(piece.data(), static_cast<size_t>(file.gcount()));
   }
   if (!file.eof()) throw FileError(path, "cannot be read (" + system_error_text(errno) + ")");
+  return sha256.finish_hex();
+}
+
+std::string sampled_digest_of_file(const std::string& path, int64_t blocks) {
+  constexpr int64_t kBlockBytes = 4096;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) throw FileError(path, "cannot be opened (" + system_error_text(errno) + ")");
+  const int64_t size = file.tellg();
+  const int64_t last_start = std::max<int64_t>(size - kBlockBytes, 0);
+  Sha256 sha256;
+  sha256.update(std::to_string(size) + "\n");
+  std::array<char, kBlockBytes> block{};
+  int64_t end = 0;
+  for (int64_t k = 0; k < blocks && end < size; ++k) {
+    const int64_t wanted = k == blocks - 1 ? last_start : last_start / (blocks - 1) * k;
+    const int64_t start = std::max(end, wanted);
+    const int64_t count = std::min(kBlockBytes, size - start);
+    file.seekg(start);
+    if (!file.read(block.data(), count)) {
+      throw FileError(path, "cannot be read (" + system_error_text(errno) + ")");
+    }
+    sha256.update(block.data(), static_cast<size_t>(count));
+    end = start + count;
+  }
   return sha256.finish_hex();
 }
 

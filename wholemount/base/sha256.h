@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,5 +35,12 @@ class Sha256 {
 
 /// Digest of a file's content, read in pieces. Throws FileError when it cannot be read.
 [[nodiscard]] std::string sha256_hex_of_file(const std::string& path);
+
+/// Digest of a file's size and of `blocks` (at least 2) blocks of 4 KiB spread evenly over it, its
+/// first and last bytes included. Tells that a file was exchanged or edited without reading all of
+/// it: of a gzip file any edit shows, since its last bytes are the checksum of its content; of a
+/// plain file an edit between the blocks that keeps the size does not.
+/// Throws FileError when it cannot be read.
+[[nodiscard]] std::string sampled_digest_of_file(const std::string& path, int64_t blocks);
 
 }  // namespace wholemount

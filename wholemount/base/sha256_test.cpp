@@ -45,6 +45,43 @@ TEST(Sha256, file_longer_than_a_piece_equals_its_content) {
   EXPECT_EQ(sha256_hex_of_file(path), sha256_hex(content));
 }
 
+class SampledDigest : public testing::Test {
+ protected:
+  std::string digest(const std::string& content) const {
+    std::ofstream(path_, std::ios::binary) << content;
+    return sampled_digest_of_file(path_, 4);
+  }
+
+  std::string path_ = testing::TempDir() + "wm_sampled_digest";
+};
+
+TEST_F(SampledDigest, sees_every_byte_of_a_short_file) {
+  const std::string content(4 * 4096, 'x');
+  const std::string expected = digest(content);
+  for (size_t i = 0; i < content.size(); i += 1001) {
+    std::string edited = content;
+    edited[i] = 'y';
+    EXPECT_NE(digest(edited), expected) << i;
+  }
+  EXPECT_EQ(digest(content), expected);
+}
+
+TEST_F(SampledDigest, sees_the_ends_and_the_size_of_a_long_file) {
+  const std::string content(1'000'003, 'x');
+  const std::string expected = digest(content);
+  for (const size_t i : {size_t{0}, size_t{4095}, content.size() - 4096, content.size() - 1}) {
+    std::string edited = content;
+    edited[i] = 'y';
+    EXPECT_NE(digest(edited), expected) << i;
+  }
+  EXPECT_NE(digest(content + "x"), expected);
+}
+
+TEST_F(SampledDigest, of_an_empty_file_and_of_none) {
+  EXPECT_EQ(digest(""), sha256_hex("0\n"));
+  EXPECT_THROW((void)sampled_digest_of_file("/nonexistent/scan", 4), FileError);
+}
+
 TEST(Sha256, unreadable_file_is_named) {
   try {
     (void)sha256_hex_of_file("/nonexistent/model");

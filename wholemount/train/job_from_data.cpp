@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "wholemount/base/clock.h"
@@ -110,24 +111,32 @@ void check_turns(const LoadSpec& load) {
   }
 }
 
+/// Blocks of each file that the digest reads: 128 MiB in all, of few files more of each.
+int64_t digest_blocks(size_t num_files) {
+  constexpr int64_t kBlocksInAll = 32768;
+  return std::clamp<int64_t>(kBlocksInAll / static_cast<int64_t>(std::max<size_t>(num_files, 1)), 2,
+                             64);
+}
+
 std::string digest_of(const DataJob& data) {
   Sha256 sha;
+  const int64_t blocks =
+      digest_blocks(data.dataset.cases.size() * (data.train_load.channels.size() + 1));
   const auto add = [&](const std::string& text) { sha.update(text + "\n"); };
   for (size_t i = 0; i < data.dataset.cases.size(); ++i) {
     const Case& subject = data.dataset.cases[i];
     add(subject.id + " " + to_string(data.extents[i]));
-    std::vector<std::string> files;
+    std::set<std::string> files;
     if (subject.class_index >= 0) {
       add(data.dataset.classes[static_cast<size_t>(subject.class_index)]);
     } else {
-      files.push_back(subject.label);
+      files.insert(subject.label);
     }
     for (const int64_t channel : data.train_load.channels) {
-      files.push_back(subject.channels[static_cast<size_t>(channel)].path);
+      files.insert(subject.channels[static_cast<size_t>(channel)].path);
     }
     for (const std::string& file : files) {
-      std::error_code ignored;
-      add(std::to_string(std::filesystem::file_size(file, ignored)));
+      add(sampled_digest_of_file(file, blocks));
     }
   }
   for (const std::vector<int64_t>* part :

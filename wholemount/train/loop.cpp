@@ -144,7 +144,7 @@ class Training {
       }
       if (state_.data_digest != data_.data_digest) {
         throw FileError(config_.data.root,
-                        "the data set has changed since this run began (cases, sizes or split); "
+                        "the data set has changed since this run began (cases, files or split); "
                         "restore it, or start another run with --out");
       }
     } else {
