@@ -2,6 +2,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/bench_planner.h"
 #include "cli/job_options.h"
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/memory.h"
@@ -98,6 +99,7 @@ void run_bench_step(const BenchStepOptions& options) {
 void add_bench_command(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "measure time, bytes and arithmetic");
   bench->require_subcommand(1);
+  add_bench_planner_command(*bench);
   CLI::App* step = bench->add_subcommand(
       "step", "one training update of a configuration on synthetic data of its largest shape");
   auto options = std::make_shared<BenchStepOptions>();

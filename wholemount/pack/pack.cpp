@@ -12,58 +12,92 @@ namespace wholemount {
 
 namespace {
 
-/// The local search goes on longer while the arena is more than 1/kCloseEnough above its bound.
-constexpr int64_t kFewPerturbations = 400;
-constexpr int64_t kManyPerturbations = 6000;
+/// Intervals below this part of the lower bound are placed last, into the gaps: the search for an
+/// order is about the others.
+constexpr size_t kSmallPart = 2048;
+
+/// The search goes on longer while the arena is more than 1/kCloseEnough above its bound.
+constexpr int64_t kFewAttempts = 400;
+constexpr int64_t kManyAttempts = 6000;
 constexpr size_t kCloseEnough = 32;
+/// An attempt costs about n^2 comparisons of n intervals; all of them together are bounded.
+constexpr int64_t kMostComparisons = 200'000'000;
+/// A walk that has not found anything smaller for so long begins again at the best order.
+constexpr int64_t kPatience = 50;
 
 size_t aligned(size_t bytes, size_t alignment) {
   return static_cast<size_t>(
       round_up(static_cast<int64_t>(bytes), static_cast<int64_t>(alignment)));
 }
 
-/// Places intervals one by one, each in the tightest gap that fits among those placed before that
-/// share a step with it.
-Packing place_in_order(std::span<const Interval> intervals, std::span<const size_t> sizes,
-                       std::span<const size_t> order, size_t give_up_bytes) {
-  Packing packing;
-  packing.offsets.assign(intervals.size(), 0);
-  std::vector<size_t> placed;  // by offset
-  placed.reserve(intervals.size());
-  for (const size_t index : order) {
-    if (sizes[index] == 0) {
-      continue;
+/// One placement of intervals into an arena that is to stay below a limit.
+class Placement {
+ public:
+  Placement(std::span<const Interval> intervals, std::span<const size_t> sizes)
+      : intervals_(intervals), sizes_(sizes), offsets_(intervals.size(), 0) {}
+
+  /// Places intervals one by one, each in the tightest gap that fits among those placed before that
+  /// share a step with it. False as soon as one ends at or above the limit; `offender` is that one.
+  bool run(std::span<const size_t> order, size_t limit_bytes) {
+    placed_.clear();
+    arena_bytes_ = 0;
+    return add(order, limit_bytes);
+  }
+  /// Goes on with further intervals.
+  bool add(std::span<const size_t> order, size_t limit_bytes) {
+    for (const size_t index : order) {
+      if (!place(index, limit_bytes)) {
+        offender_ = index;
+        return false;
+      }
     }
-    const Interval& interval = intervals[index];
+    return true;
+  }
+
+  [[nodiscard]] const std::vector<size_t>& offsets() const { return offsets_; }
+  [[nodiscard]] size_t arena_bytes() const { return arena_bytes_; }
+  [[nodiscard]] size_t offender() const { return offender_; }
+
+ private:
+  bool place(size_t index, size_t limit_bytes) {
+    const Interval& interval = intervals_[index];
+    const size_t size = sizes_[index];
+    if (size == 0) return true;
     size_t best_offset = SIZE_MAX;
     size_t best_gap = SIZE_MAX;
     size_t cursor = 0;
-    for (const size_t other : placed) {
-      if (intervals[other].first > interval.last || intervals[other].last < interval.first) {
+    for (const size_t other : placed_) {
+      if (intervals_[other].first > interval.last || intervals_[other].last < interval.first) {
         continue;
       }
-      const size_t other_begin = packing.offsets[other];
+      const size_t other_begin = offsets_[other];
       if (other_begin > cursor) {
         const size_t gap = other_begin - cursor;
-        if (gap >= sizes[index] && gap < best_gap) {
+        if (gap >= size && gap < best_gap) {
           best_gap = gap;
           best_offset = cursor;
         }
       }
-      cursor = std::max(cursor, other_begin + sizes[other]);
+      cursor = std::max(cursor, other_begin + sizes_[other]);
     }
-    packing.offsets[index] = best_offset == SIZE_MAX ? cursor : best_offset;
-    packing.arena_bytes = std::max(packing.arena_bytes, packing.offsets[index] + sizes[index]);
-    if (packing.arena_bytes >= give_up_bytes) {
-      return packing;
-    }
-    const auto position = std::upper_bound(
-        placed.begin(), placed.end(), packing.offsets[index],
-        [&](size_t offset, size_t other) { return offset < packing.offsets[other]; });
-    placed.insert(position, index);
+    const size_t offset = best_offset == SIZE_MAX ? cursor : best_offset;
+    if (offset + size >= limit_bytes) return false;
+    offsets_[index] = offset;
+    arena_bytes_ = std::max(arena_bytes_, offset + size);
+    const auto position =
+        std::upper_bound(placed_.begin(), placed_.end(), offset,
+                         [&](size_t at, size_t other) { return at < offsets_[other]; });
+    placed_.insert(position, index);
+    return true;
   }
-  return packing;
-}
+
+  std::span<const Interval> intervals_;
+  std::span<const size_t> sizes_;
+  std::vector<size_t> offsets_;
+  std::vector<size_t> placed_;  ///< by offset
+  size_t arena_bytes_ = 0;
+  size_t offender_ = 0;
+};
 
 }  // namespace
 
@@ -126,44 +160,62 @@ Packing pack(std::span<const Interval> intervals, size_t alignment) {
       },
   };
 
+  std::vector<size_t> large;
+  std::vector<size_t> small;
+  for (size_t i = 0; i < intervals.size(); ++i) {
+    if (sizes[i] > 0) (sizes[i] > lower_bound / kSmallPart ? large : small).push_back(i);
+  }
+  std::stable_sort(small.begin(), small.end(), [&](size_t a, size_t b) {
+    return std::pair(sizes[a], length(a)) > std::pair(sizes[b], length(b));
+  });
+
   Packing best;
   best.arena_bytes = SIZE_MAX;
   std::vector<size_t> best_order;
+  Placement placement(intervals, sizes);
   const auto attempt = [&](const std::vector<size_t>& order) {
-    Packing candidate = place_in_order(intervals, sizes, order, best.arena_bytes);
-    if (candidate.arena_bytes < best.arena_bytes) {
-      best = std::move(candidate);
-      best_order = order;
+    if (!placement.run(order, best.arena_bytes) || !placement.add(small, best.arena_bytes)) {
+      return false;
     }
+    best.offsets = placement.offsets();
+    best.arena_bytes = placement.arena_bytes();
+    best_order = order;
+    return true;
   };
-  std::vector<size_t> order(intervals.size());
+  std::vector<size_t> order = large;
   for (const Key& key : keys) {
-    std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return key(a) > key(b); });
     attempt(order);
     if (best.arena_bytes <= lower_bound) {
       break;
     }
+    order = large;
   }
-  // Local search: moving one interval to the front of the order often closes the last few per cent.
-  // One attempt costs about n^2 comparisons; the search is bounded to a few hundred million.
-  const auto count = static_cast<int64_t>(std::max<size_t>(intervals.size(), 1));
-  const int64_t affordable = int64_t{200'000'000} / checked_multiply(count, count);
+  // What did not fit below the best arena so far is placed earlier the next time, whether or not
+  // that helps at once: a walk that keeps running into its difficult intervals soon has them first.
+  const auto count = static_cast<int64_t>(std::max<size_t>(large.size(), 1));
+  const int64_t affordable = kMostComparisons / checked_multiply(count, count);
   CounterRng rng(0, 0, intervals.size(), "pack");
-  for (int64_t i = 0; i < affordable && best.arena_bytes > lower_bound && best_order.size() > 1;
-       ++i) {
+  int64_t fruitless = 0;
+  order = best_order;
+  for (int64_t i = 0; i < affordable && best.arena_bytes > lower_bound && order.size() > 1; ++i) {
     const bool close = best.arena_bytes <= lower_bound + lower_bound / kCloseEnough;
-    if (i >= (close ? kFewPerturbations : kManyPerturbations)) {
+    if (i >= (close ? kFewAttempts : kManyAttempts)) {
       break;
     }
-    order = best_order;
-    const size_t from = rng.next_below(order.size());
-    const size_t to = rng.next_below(from + 1);
-    std::rotate(order.begin() + static_cast<std::ptrdiff_t>(to),
-                order.begin() + static_cast<std::ptrdiff_t>(from),
-                order.begin() + static_cast<std::ptrdiff_t>(from) + 1);
-    attempt(order);
+    auto from = std::find(order.begin(), order.end(), placement.offender());
+    if (from == order.end() || rng.next_below(4) == 0) {
+      from = order.begin() + static_cast<std::ptrdiff_t>(rng.next_below(order.size()));
+    }
+    const size_t to = rng.next_below(static_cast<size_t>(from - order.begin()) + 1);
+    std::rotate(order.begin() + static_cast<std::ptrdiff_t>(to), from, from + 1);
+    if (attempt(order)) {
+      fruitless = 0;
+    } else if (++fruitless >= kPatience) {
+      order = best_order;
+      fruitless = 0;
+    }
   }
   if (best.offsets.empty()) {
     best.offsets.assign(intervals.size(), 0);

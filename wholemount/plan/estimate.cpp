@@ -11,11 +11,26 @@ namespace {
 class Estimator {
  public:
   Estimator(const Tape& tape, const Policies& policies, const Schedule& schedule,
-            const EstimateSpec& spec, StreamCuts& cuts)
-      : tape_(tape), policies_(policies), schedule_(schedule), spec_(spec), cuts_(cuts) {}
+            const EstimateSpec& spec, StreamCuts& cuts, Estimate& result)
+      : tape_(tape),
+        policies_(policies),
+        schedule_(schedule),
+        spec_(spec),
+        cuts_(cuts),
+        result_(result) {
+    // Vectors keep their memory from one estimate to the next.
+    result_.buffers.clear();
+    result_.transfers.clear();
+    result_.cuts.clear();
+    result_.scratch.clear();
+    result_.step_seconds.clear();
+    result_.peak_bytes = 0;
+    result_.seconds = 0;
+    result_.disk_seconds = 0;
+  }
 
-  std::optional<Estimate> run() {
-    if (!time_steps()) return std::nullopt;
+  bool run() {
+    if (!time_steps()) return false;
     first_.assign(schedule_.versions.size(), 0);
     last_.assign(schedule_.versions.size(), 0);
     for (size_t v = 0; v < schedule_.versions.size(); ++v) {
@@ -32,7 +47,7 @@ class Estimator {
     place_reads();
     share_buffers();
     add_up();
-    return std::move(result_);
+    return true;
   }
 
  private:
@@ -45,7 +60,13 @@ class Estimator {
   }
 
   bool time_steps() {
-    for (const ScheduledStep& step : schedule_.steps) {
+    own_step_.assign(tape_.steps.size(), 0);
+    free_.reserve(schedule_.steps.size());
+    for (size_t index = 0; index < schedule_.steps.size(); ++index) {
+      const ScheduledStep& step = schedule_.steps[index];
+      if (!step.repeated()) {
+        own_step_[static_cast<size_t>(step.tape_step)] = static_cast<int32_t>(index);
+      }
       const TapeStep& tape = tape_.steps[static_cast<size_t>(step.tape_step)];
       size_t scratch = aligned(tape.shared_scratch_bytes) +
                        aligned(tape.thread_scratch_pitch * static_cast<size_t>(tape_.num_threads));
@@ -142,11 +163,7 @@ class Estimator {
   [[nodiscard]] int32_t on_disk_after(ValueId value) const {
     const int32_t v = schedule_.first_version[static_cast<size_t>(value)];
     if (v != kNone) return writing_until_[static_cast<size_t>(v)];
-    const int32_t producer = tape_.producer[static_cast<size_t>(value)];
-    for (size_t step = 0; step < schedule_.steps.size(); ++step) {
-      if (schedule_.steps[step].tape_step == producer) return static_cast<int32_t>(step);
-    }
-    return 0;
+    return own_step_[static_cast<size_t>(tape_.producer[static_cast<size_t>(value)])];
   }
 
   /// The buffer of an input that output `o` of the step may take over, or kNone.
@@ -175,15 +192,19 @@ class Estimator {
 
   void share_buffers() {
     result_.buffer_of.assign(schedule_.versions.size(), kNone);
-    std::vector<std::vector<int32_t>> loads(schedule_.steps.size());
+    std::vector<std::pair<int32_t, int32_t>> loads;  // (step, version)
     for (size_t v = 0; v < schedule_.versions.size(); ++v) {
       if (schedule_.versions[v].origin == Version::Origin::reloaded) {
-        loads[static_cast<size_t>(first_[v])].push_back(static_cast<int32_t>(v));
+        loads.emplace_back(first_[v], static_cast<int32_t>(v));
       }
     }
+    std::sort(loads.begin(), loads.end());
+    size_t loaded = 0;
     std::vector<int32_t> taken;  // one input can be taken over by one output only
     for (int32_t index = 0; index < num_steps(); ++index) {
-      for (const int32_t v : loads[static_cast<size_t>(index)]) new_buffer(v);
+      for (; loaded < loads.size() && loads[loaded].first == index; ++loaded) {
+        new_buffer(loads[loaded].second);
+      }
       const ScheduledStep& step = schedule_.steps[static_cast<size_t>(index)];
       taken.clear();
       for (size_t o = 0; o < step.outputs.size(); ++o) {
@@ -230,7 +251,8 @@ class Estimator {
   const Schedule& schedule_;
   const EstimateSpec& spec_;
   StreamCuts& cuts_;
-  Estimate result_;
+  Estimate& result_;
+  std::vector<int32_t> own_step_;       ///< by tape step: where it runs first
   std::vector<double> free_;            ///< by step: seconds the disk has nothing to do
   std::vector<int32_t> first_;          ///< by version
   std::vector<int32_t> last_;           ///< by version
@@ -250,9 +272,10 @@ std::shared_ptr<const StreamCut> StreamCuts::get(const ScheduledStep& step) {
     if (step.outputs[o].streamed) mark(step.stored.size() + o);
   }
   if (step.stored.size() + step.outputs.size() > 64) return nullptr;
-  const std::pair key{step.tape_step, mask};
-  const auto found = known_.find(key);
-  if (found != known_.end()) return found->second;
+  std::vector<Known>& known = known_[static_cast<size_t>(step.tape_step)];
+  for (const Known& one : known) {
+    if (one.operands == mask) return one.cut;
+  }
   const Node& node = tape_.node_of(static_cast<size_t>(step.tape_step));
   std::vector<StreamedTensor> tensors;
   for (size_t i = 0; i < step.stored.size(); ++i) {
@@ -269,14 +292,21 @@ std::shared_ptr<const StreamCut> StreamCuts::get(const ScheduledStep& step) {
       *tape_.steps[static_cast<size_t>(step.tape_step)].kernel, tape_.num_threads, tensors);
   std::shared_ptr<const StreamCut> shared;
   if (cut.has_value()) shared = std::make_shared<const StreamCut>(std::move(*cut));
-  known_.emplace(key, shared);
+  known.push_back({mask, shared});
   return shared;
 }
 
 std::optional<Estimate> estimate(const Tape& tape, const Policies& policies,
                                  const Schedule& schedule, const EstimateSpec& spec,
                                  StreamCuts& cuts) {
-  return Estimator(tape, policies, schedule, spec, cuts).run();
+  Estimate result;
+  if (!estimate(tape, policies, schedule, spec, cuts, result)) return std::nullopt;
+  return result;
+}
+
+bool estimate(const Tape& tape, const Policies& policies, const Schedule& schedule,
+              const EstimateSpec& spec, StreamCuts& cuts, Estimate& result) {
+  return Estimator(tape, policies, schedule, spec, cuts, result).run();
 }
 
 }  // namespace wholemount

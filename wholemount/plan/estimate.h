@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,13 +16,17 @@ namespace wholemount {
 /// Cuts of a tape's kernels, made once for every set of streamed operands.
 class StreamCuts {
  public:
-  explicit StreamCuts(const Tape& tape) : tape_(tape) {}
+  explicit StreamCuts(const Tape& tape) : tape_(tape), known_(tape.steps.size()) {}
   /// nullptr where the step cannot run this way.
   [[nodiscard]] std::shared_ptr<const StreamCut> get(const ScheduledStep& step);
 
  private:
   const Tape& tape_;
-  std::map<std::pair<int32_t, uint64_t>, std::shared_ptr<const StreamCut>> known_;
+  struct Known {
+    uint64_t operands = 0;  ///< bit by bit: streamed or not
+    std::shared_ptr<const StreamCut> cut;
+  };
+  std::vector<std::vector<Known>> known_;  ///< by tape step
 };
 
 /// Memory in the arena: one stay of a value, or several that share it (in-place chains).
@@ -74,5 +77,8 @@ struct EstimateSpec {
 [[nodiscard]] std::optional<Estimate> estimate(const Tape& tape, const Policies& policies,
                                                const Schedule& schedule, const EstimateSpec& spec,
                                                StreamCuts& cuts);
+/// The same into `result`, whose memory is used again; false for nullopt.
+[[nodiscard]] bool estimate(const Tape& tape, const Policies& policies, const Schedule& schedule,
+                            const EstimateSpec& spec, StreamCuts& cuts, Estimate& result);
 
 }  // namespace wholemount

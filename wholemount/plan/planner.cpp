@@ -18,8 +18,8 @@ constexpr int kPackingAttempts = 4;
 /// What packing may add, as a part of the budget.
 constexpr size_t kPackingShare = 32;
 
-/// Estimates of a schedule of 150 steps take 80 us; this bounds a search to about a second.
-constexpr int64_t kMaxWork = 2'000'000;
+/// Estimates take about 0.1 us a step of the tape; this bounds a search to a few seconds.
+constexpr int64_t kMaxWork = 20'000'000;
 
 /// What was decided, for people.
 std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
@@ -106,18 +106,16 @@ class Planner {
       return program;
     }
     if (spec_.spill) search_.estimate.alignment = static_cast<size_t>(kDiskUnit);
-    size_t aim = spec_.arena_budget_bytes;
-    for (int attempt = 0; attempt < kPackingAttempts && aim > 0; ++attempt) {
-      search_.budget_bytes = aim;
-      const SearchResult found = search_policies(tape_, search_, cuts_);
-      if (!found.fits) break;
+    search_.budget_bytes = spec_.arena_budget_bytes;
+    SearchResult found;
+    if (search_.budget_bytes > 0) found = search_policies(tape_, search_, cuts_);
+    for (int attempt = 0; attempt < kPackingAttempts && found.fits; ++attempt) {
       program = make_program(found);
       if (program->arena_bytes <= spec_.arena_budget_bytes) return program;
       const size_t excess = program->arena_bytes - spec_.arena_budget_bytes;
-      aim -= std::min(aim, excess + excess / 4);
-      search_.max_work = kMaxWork / 4;
+      search_.budget_bytes -= std::min(search_.budget_bytes, excess);
+      found = continue_search(tape_, search_, cuts_, found.policies);
     }
-    search_.max_work = kMaxWork;
     // A little below, for packing; where that is not enough, the floor itself.
     for (const size_t budget :
          {spec_.arena_budget_bytes - spec_.arena_budget_bytes / kPackingShare, size_t{0}}) {

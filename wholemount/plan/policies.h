@@ -2,10 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
-#include <set>
-#include <tuple>
 
+#include "wholemount/base/sorted_vector.h"
 #include "wholemount/graph/graph.h"
 
 namespace wholemount {
@@ -30,15 +28,15 @@ struct Use {
 /// What the search decides about a tape. No entries: every value is kept from the step that writes
 /// it to the last one that reads it.
 struct Policies {
-  std::map<Use, Access> uses;
+  SortedMap<Use, Access> uses;
   /// Written to the spill file window by window by the step that computes it, never whole in the
   /// arena by it.
-  std::set<ValueId> streamed_out;
+  SortedSet<ValueId> streamed_out;
   /// Values whose transfer to the spill file is waited for right after the last step that needs
   /// them in the arena, instead of overlapping later steps.
-  std::set<ValueId> hurried_writes;
+  SortedSet<ValueId> hurried_writes;
   /// Reloads that are begun only when the reader is reached, instead of during earlier steps.
-  std::set<Use> late_reads;
+  SortedSet<Use> late_reads;
 
   [[nodiscard]] bool empty() const { return uses.empty() && streamed_out.empty(); }
 };

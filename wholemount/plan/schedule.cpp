@@ -8,24 +8,31 @@ namespace {
 
 class Scheduler {
  public:
-  Scheduler(const Tape& tape, const Policies& policies) : tape_(tape), policies_(policies) {
+  Scheduler(const Tape& tape, const Policies& policies, Schedule& result)
+      : tape_(tape), policies_(policies), result_(result) {
     const size_t values = tape.bytes.size();
     newest_.assign(values, kNone);
     refreshed_at_.assign(values, kNone);
-    has_policy_.assign(values, false);
-    for (const auto& [use, access] : policies.uses)
-      has_policy_[static_cast<size_t>(use.value)] = true;
+    first_policy_.assign(values, kNone);
+    const auto entries = policies.uses.begin();
+    for (size_t i = policies.uses.size(); i-- > 0;) {
+      first_policy_[static_cast<size_t>(entries[static_cast<std::ptrdiff_t>(i)].first.value)] =
+          static_cast<int32_t>(i);
+    }
+    streamed_out_.assign(values, false);
+    for (const ValueId value : policies.streamed_out) {
+      streamed_out_[static_cast<size_t>(value)] = true;
+    }
     result_.on_disk.assign(values, false);
     result_.first_version.assign(values, kNone);
-    result_.steps.reserve(tape.steps.size());
-    result_.versions.reserve(tape.steps.size());
   }
 
-  Schedule run() {
+  void run() {
     for (size_t step = 0; step < tape_.steps.size(); ++step) {
       emit(static_cast<int32_t>(step), static_cast<int32_t>(step), kNone);
     }
-    return std::move(result_);
+    result_.steps.resize(num_steps_);
+    result_.versions.resize(num_versions_);
   }
 
  private:
@@ -33,18 +40,20 @@ class Scheduler {
   /// for the sake of one output, `wanted`.
   void emit(int32_t tape_step, int32_t anchor, ValueId wanted) {
     const TapeStep& step = tape_.steps[static_cast<size_t>(tape_step)];
-    ScheduledStep scheduled;
-    scheduled.tape_step = tape_step;
-    scheduled.anchor = anchor;
-    scheduled.stored.resize(step.stored.size());
-    scheduled.statistics.assign(step.statistics.size(), kNone);
-    scheduled.outputs.resize(step.outputs.size());
     // Bringing one input may bring another on the way, so first all of them, then who is where.
     for (size_t i = 0; i < step.stored.size(); ++i) {
       bring(step.stored[i], tape_step, anchor);
       bring(step.statistics[i], tape_step, anchor);
     }
-    const auto index = static_cast<int32_t>(result_.steps.size());
+    const auto index = static_cast<int32_t>(num_steps_);
+    // Steps left by an earlier schedule are written over: they keep the memory of their vectors.
+    if (num_steps_ == result_.steps.size()) result_.steps.emplace_back();
+    ScheduledStep& scheduled = result_.steps[num_steps_++];
+    scheduled.tape_step = tape_step;
+    scheduled.anchor = anchor;
+    scheduled.stored.resize(step.stored.size());
+    scheduled.statistics.resize(step.statistics.size());
+    scheduled.outputs.resize(step.outputs.size());
     for (size_t i = 0; i < step.stored.size(); ++i) {
       scheduled.stored[i] = read(step.stored[i], tape_step, anchor, index);
       scheduled.statistics[i] = read(step.statistics[i], tape_step, anchor, index).version;
@@ -52,13 +61,17 @@ class Scheduler {
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       scheduled.outputs[i] = write(step.outputs[i], index, anchor != tape_step, wanted);
     }
-    result_.steps.push_back(std::move(scheduled));
   }
 
   [[nodiscard]] const Access* policy(const Use& use) const {
-    if (!has_policy_[static_cast<size_t>(use.value)]) return nullptr;
-    const auto found = policies_.uses.find(use);
-    return found == policies_.uses.end() ? nullptr : &found->second;
+    const int32_t first = first_policy_[static_cast<size_t>(use.value)];
+    if (first == kNone) return nullptr;
+    const auto end = policies_.uses.end();
+    for (auto entry = policies_.uses.begin() + first;
+         entry != end && entry->first.value == use.value; ++entry) {
+      if (entry->first == use) return &entry->second;
+    }
+    return nullptr;
   }
 
   void bring(ValueId value, int32_t reader, int32_t anchor) {
@@ -96,11 +109,8 @@ class Scheduler {
       repeat(value, anchor, reason);
       return;
     }
-    Version version;
-    version.value = value;
-    version.origin = Version::Origin::reloaded;
-    version.use = reason;
-    newest_[v] = add(std::move(version));
+    newest_[v] = add(value, Version::Origin::reloaded, kNone);
+    result_.versions[static_cast<size_t>(newest_[v])].use = reason;
     result_.on_disk[v] = true;
   }
 
@@ -139,16 +149,13 @@ class Scheduler {
       return operand;
     }
     const auto v = static_cast<size_t>(value);
-    if (!repeated && policies_.streamed_out.contains(value)) {
+    if (!repeated && streamed_out_[v]) {
       operand.streamed = true;
       result_.on_disk[v] = true;
       return operand;
     }
-    Version version;
-    version.value = value;
-    version.origin = repeated ? Version::Origin::recomputed : Version::Origin::computed;
-    version.created = index;
-    operand.version = add(std::move(version));
+    operand.version =
+        add(value, repeated ? Version::Origin::recomputed : Version::Origin::computed, index);
     if (!repeated || value == wanted) {
       newest_[v] = operand.version;
     }
@@ -158,23 +165,38 @@ class Scheduler {
     return operand;
   }
 
-  int32_t add(Version version) {
-    result_.versions.push_back(std::move(version));
-    return static_cast<int32_t>(result_.versions.size()) - 1;
+  int32_t add(ValueId value, Version::Origin origin, int32_t created) {
+    if (num_versions_ == result_.versions.size()) result_.versions.emplace_back();
+    Version& version = result_.versions[num_versions_];
+    version.value = value;
+    version.origin = origin;
+    version.created = created;
+    version.reads.clear();
+    version.use = {};
+    return static_cast<int32_t>(num_versions_++);
   }
 
   const Tape& tape_;
   const Policies& policies_;
-  Schedule result_;
+  Schedule& result_;
+  size_t num_steps_ = 0;
+  size_t num_versions_ = 0;
   std::vector<int32_t> newest_;        ///< by ValueId: its latest version; kNone
-  std::vector<bool> has_policy_;       ///< by ValueId: some reading of it has one
+  std::vector<int32_t> first_policy_;  ///< by ValueId: its first entry of policies.uses; kNone
+  std::vector<bool> streamed_out_;     ///< by ValueId
   std::vector<int32_t> refreshed_at_;  ///< by ValueId: anchor of its latest refresh
 };
 
 }  // namespace
 
+void make_schedule(const Tape& tape, const Policies& policies, Schedule& result) {
+  Scheduler(tape, policies, result).run();
+}
+
 Schedule make_schedule(const Tape& tape, const Policies& policies) {
-  return Scheduler(tape, policies).run();
+  Schedule schedule;
+  make_schedule(tape, policies, schedule);
+  return schedule;
 }
 
 }  // namespace wholemount

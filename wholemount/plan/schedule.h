@@ -47,5 +47,8 @@ struct Schedule {
 /// A value that several policies want at one step is brought there once. A reading without a
 /// policy takes the newest stay of the value, which lasts until then.
 [[nodiscard]] Schedule make_schedule(const Tape& tape, const Policies& policies);
+/// The same into `result`, whose memory is used again: searches make a schedule every few
+/// microseconds.
+void make_schedule(const Tape& tape, const Policies& policies, Schedule& result);
 
 }  // namespace wholemount

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wholemount/plan/candidates.h"
+#include "wholemount/plan/siblings.h"
 
 namespace wholemount {
 
@@ -20,6 +21,9 @@ constexpr size_t kAimStep = 10;
 
 /// A plan that takes this much of the time without a budget is not searched further.
 constexpr double kFreeEnough = 1.002;
+
+/// A descent to a lower aim that takes this much of the best time so far is given up.
+constexpr double kHopeless = 1.25;
 
 /// The floor search aims down to 1/kLowestAim of what keeping all takes; from the best result on,
 /// by 1/kFinalSteps.
@@ -37,52 +41,50 @@ struct State {
 class Search {
  public:
   Search(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts)
-      : tape_(tape), spec_(spec), cuts_(cuts) {
+      : tape_(tape), spec_(spec), cuts_(cuts), siblings_(tape) {
     const auto steps = static_cast<int64_t>(std::max<size_t>(tape.steps.size(), 1));
     most_estimates_ =
         spec.max_work == 0 ? INT64_MAX : std::max<int64_t>(spec.max_work / steps, kLeastEstimates);
-    state_ = *evaluate({});
+    evaluate({}, state_);
   }
 
-  /// Makes changes until every step is within the budget; false when none helps any more.
+  /// Makes changes until every step is within the budget; false when none helps any more. What is
+  /// good for one sample is good for its siblings; only where that leads nowhere samples part.
   bool descend(size_t budget_bytes) {
-    scores_.clear();
-    double excess = excess_of(state_.estimate, budget_bytes);
-    while (excess > 0) {
-      std::optional<std::pair<State, double>> best = best_change(budget_bytes, excess);
-      if (!best.has_value()) return false;
-      const double score = best_score_;
-      const double before = excess;
-      state_ = std::move(best->first);
-      excess = best->second;
-      if (tape_.steps.size() > kManySteps && excess > 0) {
-        excess = make_alike_changes(budget_bytes, score, before - excess, excess);
+    for (together_ = siblings_.any();; together_ = false) {
+      scores_.clear();
+      double excess = excess_of(state_.estimate, budget_bytes);
+      while (excess > 0 && make_best_change(budget_bytes, excess)) {
       }
+      if (excess <= 0) return true;
+      if (!together_) return false;
     }
-    return true;
   }
 
-  /// Takes back or swaps changes as long as that saves time within the budget.
+  /// Takes back or swaps changes as long as that saves time within the budget: those of all
+  /// siblings together, then one by one.
   void refine(size_t budget_bytes) {
-    for (int round = 0; round < kRefineRounds; ++round) {
-      const double before = state_.estimate.seconds;
-      refine_values(budget_bytes);
-      refine_timing(budget_bytes);
-      refine_uses(budget_bytes);
-      if (state_.estimate.seconds >= before - kSecondsFloor || phase_over()) break;
+    for (together_ = siblings_.any();; together_ = false) {
+      for (int round = 0; round < kRefineRounds; ++round) {
+        const double before = state_.estimate.seconds;
+        refine_values(budget_bytes);
+        refine_timing(budget_bytes);
+        refine_uses(budget_bytes);
+        if (state_.estimate.seconds >= before - kSecondsFloor || phase_over()) break;
+      }
+      if (!together_) return;
     }
   }
 
-  /// Keeps a moved value after all, lets the greedy find room for it elsewhere, and stays there if
-  /// that is faster; value after value.
+  /// Keeps a moved value (and its siblings) after all, lets the greedy find room for it elsewhere,
+  /// and stays there if that is faster; value after value.
   void exchange(size_t budget_bytes) {
+    together_ = siblings_.any();
     for (const ValueId value : moved_values()) {
       if (phase_over()) return;
+      together_ = siblings_.any();
       State before = state_;
-      std::optional<State> without = evaluate(without_value(state_.policies, value));
-      if (!without.has_value()) continue;
-      state_ = std::move(*without);
-      if (descend(budget_bytes)) {
+      if (evaluate(without_value(before.policies, value), state_) && descend(budget_bytes)) {
         refine(budget_bytes);
         if (state_.estimate.seconds < before.estimate.seconds - kSecondsFloor) continue;
       }
@@ -91,7 +93,9 @@ class Search {
   }
 
   [[nodiscard]] const State& state() const { return state_; }
-  void set_state(State state) { state_ = std::move(state); }
+  void set_state(const State& state) { state_ = state; }
+  /// False when the policies cannot be carried out.
+  bool begin_from(const Policies& policies) { return evaluate(policies, state_); }
   /// The next descent or refinement may make this part of all estimates allowed.
   void begin_phase(int64_t part) {
     phase_end_ = most_estimates_ == INT64_MAX ? INT64_MAX : estimates_ + most_estimates_ / part;
@@ -105,21 +109,14 @@ class Search {
 
  private:
   static constexpr int kRefineRounds = 3;
-  static constexpr int64_t kLeastEstimates = 16000;
-  static constexpr size_t kManySteps = 300;
-  static constexpr double kAlike = 1.5;
-  static constexpr size_t kMostAlike = 24;
+  static constexpr int64_t kLeastEstimates = 4000;
 
-  std::optional<State> evaluate(Policies policies) {
+  /// False when the policies cannot be carried out; `into` is then of no use.
+  bool evaluate(const Policies& policies, State& into) {
     ++estimates_;
-    State state;
-    state.policies = std::move(policies);
-    state.schedule = make_schedule(tape_, state.policies);
-    std::optional<Estimate> result =
-        estimate(tape_, state.policies, state.schedule, spec_.estimate, cuts_);
-    if (!result.has_value()) return std::nullopt;
-    state.estimate = std::move(*result);
-    return state;
+    into.policies = policies;
+    make_schedule(tape_, into.policies, into.schedule);
+    return estimate(tape_, into.policies, into.schedule, spec_.estimate, cuts_, into.estimate);
   }
 
   /// Byte-steps above the budget.
@@ -131,91 +128,104 @@ class Search {
     return excess;
   }
 
-  std::optional<std::pair<State, double>> best_change(size_t budget_bytes, double excess) {
+  void apply_change(const Change& change, Policies& policies) const {
+    if (!together_) {
+      apply(change, tape_, policies);
+      return;
+    }
+    for (const Change& one : siblings_.of(change)) apply(one, tape_, policies);
+  }
+
+  /// The changes to choose from, one for all siblings, those first that scored best when they were
+  /// estimated last.
+  std::vector<Change> ordered_changes(size_t budget_bytes) {
     std::vector<Change> changes = candidate_changes(tape_, spec_, budget_bytes, state_.policies,
                                                     state_.schedule, state_.estimate);
-    const auto known_score = [&](const Change& change) {
-      const auto found = scores_.find(change);
-      return found == scores_.end() ? -1.0 : found->second;
-    };
+    if (together_) {
+      for (Change& change : changes) change = siblings_.first(change);
+      std::sort(changes.begin(), changes.end());
+      changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
+    }
     std::stable_sort(changes.begin(), changes.end(), [&](const Change& a, const Change& b) {
       return known_score(a) < known_score(b);
     });
-    std::optional<std::pair<State, double>> best;
+    return changes;
+  }
+
+  [[nodiscard]] double known_score(const Change& change) const {
+    const auto found = scores_.find(change);
+    return found == scores_.end() ? -1.0 : found->second;
+  }
+
+  /// False when no change helps.
+  bool make_best_change(size_t budget_bytes, double& excess) {
     double best_score = kUseless;
-    for (const Change& change : changes) {
-      if (best.has_value() && known_score(change) >= best_score) break;
+    double best_excess = excess;
+    Policies policies;
+    for (const Change& change : ordered_changes(budget_bytes)) {
+      if (best_score < kUseless && known_score(change) >= best_score) break;
       if (phase_over()) break;
-      Policies policies = state_.policies;
-      apply(change, tape_, policies);
-      std::optional<State> next = evaluate(std::move(policies));
+      policies = state_.policies;
+      apply_change(change, policies);
       double score = kUseless;
-      double next_excess = excess;
-      if (next.has_value()) {
-        next_excess = excess_of(next->estimate, budget_bytes);
-        const double seconds = next->estimate.seconds - state_.estimate.seconds;
-        if (next_excess < excess) {
-          score = (std::max(seconds, 0.0) + kSecondsFloor) / (excess - next_excess);
-        }
+      double left = excess;
+      if (evaluate(policies, trial_)) {
+        left = excess_of(trial_.estimate, budget_bytes);
+        const double seconds = trial_.estimate.seconds - state_.estimate.seconds;
+        if (left < excess) score = (std::max(seconds, 0.0) + kSecondsFloor) / (excess - left);
       }
       scores_[change] = score;
       if (score < best_score) {
         best_score = score;
-        best_score_ = score;
-        best.emplace(std::move(*next), next_excess);
+        best_excess = left;
+        std::swap(best_, trial_);
       }
     }
-    return best;
-  }
-
-  /// Where a program holds many samples, what is good for one is good for the others: the changes
-  /// that scored about as well are made together, if they do together what they promised.
-  double make_alike_changes(size_t budget_bytes, double score, double gained, double excess) {
-    std::vector<std::pair<double, Change>> alike;
-    for (const auto& [change, known] : scores_) {
-      if (known <= score * kAlike) alike.emplace_back(known, change);
-    }
-    std::sort(alike.begin(), alike.end());
-    if (alike.size() > kMostAlike) alike.resize(kMostAlike);
-    Policies policies = state_.policies;
-    for (const auto& [known, change] : alike) apply(change, tape_, policies);
-    std::optional<State> next = evaluate(std::move(policies));
-    if (!next.has_value()) return excess;
-    const double left = excess_of(next->estimate, budget_bytes);
-    const double seconds = std::max(next->estimate.seconds - state_.estimate.seconds, 0.0);
-    if (excess - left < gained || (seconds + kSecondsFloor) / (excess - left) > 2 * score) {
-      return excess;
-    }
-    state_ = std::move(*next);
-    for (const auto& [known, change] : alike) scores_.erase(change);
-    return left;
-  }
-
-  /// Adopts the policies if they fit and take less time.
-  bool try_policies(Policies policies, size_t budget_bytes) {
-    if (phase_over()) return false;
-    std::optional<State> next = evaluate(std::move(policies));
-    if (!next.has_value() || next->estimate.peak_bytes > budget_bytes) return false;
-    const bool faster = next->estimate.seconds < state_.estimate.seconds - kSecondsFloor;
-    const bool simpler = next->estimate.seconds <= state_.estimate.seconds &&
-                         next->policies.uses.size() < state_.policies.uses.size();
-    if (!faster && !simpler) return false;
-    state_ = std::move(*next);
+    if (best_score >= kUseless) return false;
+    std::swap(state_, best_);
+    excess = best_excess;
     return true;
   }
 
-  /// Drops all that was decided about a value at once.
-  static Policies without_value(Policies policies, ValueId value) {
-    std::erase_if(policies.uses, [&](const auto& entry) { return entry.first.value == value; });
-    std::erase_if(policies.late_reads, [&](const Use& use) { return use.value == value; });
-    policies.streamed_out.erase(value);
-    policies.hurried_writes.erase(value);
+  /// Adopts the policies if they fit and take less time.
+  bool try_policies(const Policies& policies, size_t budget_bytes) {
+    if (phase_over()) return false;
+    if (!evaluate(policies, trial_) || trial_.estimate.peak_bytes > budget_bytes) return false;
+    const bool faster = trial_.estimate.seconds < state_.estimate.seconds - kSecondsFloor;
+    const bool simpler = trial_.estimate.seconds <= state_.estimate.seconds &&
+                         trial_.policies.uses.size() < state_.policies.uses.size();
+    if (!faster && !simpler) return false;
+    std::swap(state_, trial_);
+    return true;
+  }
+
+  /// Drops all that was decided about a value, and its siblings when changes are made together.
+  [[nodiscard]] Policies without_value(Policies policies, ValueId value) const {
+    for (const ValueId one : family(value)) {
+      policies.uses.erase_if([&](const auto& entry) { return entry.first.value == one; });
+      policies.late_reads.erase_if([&](const Use& use) { return use.value == one; });
+      policies.streamed_out.erase(one);
+      policies.hurried_writes.erase(one);
+    }
     return policies;
   }
 
-  [[nodiscard]] std::set<ValueId> moved_values() const {
-    std::set<ValueId> values = state_.policies.streamed_out;
-    for (const auto& [use, access] : state_.policies.uses) values.insert(use.value);
+  [[nodiscard]] std::vector<ValueId> family(ValueId value) const {
+    if (!together_) return {value};
+    return siblings_.of(value);
+  }
+  [[nodiscard]] std::vector<Use> family(const Use& use) const {
+    if (!together_) return {use};
+    return siblings_.of(use);
+  }
+
+  /// One of each family.
+  [[nodiscard]] SortedSet<ValueId> moved_values() const {
+    SortedSet<ValueId> values;
+    for (const ValueId value : state_.policies.streamed_out) values.insert(family(value).front());
+    for (const auto& [use, access] : state_.policies.uses) {
+      values.insert(family(use.value).front());
+    }
     return values;
   }
 
@@ -226,32 +236,28 @@ class Search {
   }
 
   void refine_timing(size_t budget_bytes) {
-    const std::set<ValueId> hurried = state_.policies.hurried_writes;
-    for (const ValueId value : hurried) {
+    const Policies start = state_.policies;
+    const auto without = [&](auto Policies::*set, const auto& item) {
+      const auto items = family(item);
+      if (items.front() != item) return;
       Policies policies = state_.policies;
-      policies.hurried_writes.erase(value);
-      try_policies(std::move(policies), budget_bytes);
-    }
-    const std::set<Use> late = state_.policies.late_reads;
-    for (const Use& use : late) {
-      Policies policies = state_.policies;
-      policies.late_reads.erase(use);
-      try_policies(std::move(policies), budget_bytes);
-    }
-    const std::set<ValueId> streamed = state_.policies.streamed_out;
-    for (const ValueId value : streamed) {
-      Policies policies = state_.policies;
-      policies.streamed_out.erase(value);
-      try_policies(std::move(policies), budget_bytes);
-    }
+      for (const auto& one : items) (policies.*set).erase(one);
+      try_policies(policies, budget_bytes);
+    };
+    for (const ValueId value : start.hurried_writes) without(&Policies::hurried_writes, value);
+    for (const Use& use : start.late_reads) without(&Policies::late_reads, use);
+    for (const ValueId value : start.streamed_out) without(&Policies::streamed_out, value);
   }
 
   void refine_uses(size_t budget_bytes) {
-    const std::map<Use, Access> uses = state_.policies.uses;
+    const SortedMap<Use, Access> uses = state_.policies.uses;
     for (const auto& [use, access] : uses) {
-      Policies without = state_.policies;
-      without.uses.erase(use);
-      if (try_policies(std::move(without), budget_bytes)) continue;
+      if (phase_over()) return;
+      const std::vector<Use> all = family(use);
+      if (all.front() != use) continue;
+      Policies changed = state_.policies;
+      for (const Use& one : all) changed.uses.erase(one);
+      if (try_policies(changed, budget_bytes)) continue;
       for (const Access other : {Access::reload, Access::recompute}) {
         const int32_t producer = tape_.producer[static_cast<size_t>(use.value)];
         const bool allowed =
@@ -259,9 +265,9 @@ class Search {
                 ? spec_.spill
                 : spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable;
         if (other == access || !allowed) continue;
-        Policies swapped = state_.policies;
-        swapped.uses[use] = other;
-        if (try_policies(std::move(swapped), budget_bytes)) break;
+        changed = state_.policies;
+        for (const Use& one : all) changed.uses[one] = other;
+        if (try_policies(changed, budget_bytes)) break;
       }
     }
   }
@@ -271,9 +277,13 @@ class Search {
   const Tape& tape_;
   const SearchSpec& spec_;
   StreamCuts& cuts_;
+  Siblings siblings_;
   State state_;
+  // Used again and again, so that their vectors keep their memory.
+  State trial_;
+  State best_;
   std::map<Change, double> scores_;  ///< of the last time each was estimated
-  double best_score_ = 0;            ///< of the change made last
+  bool together_ = false;            ///< changes are made for all siblings at once
   int64_t estimates_ = 0;
   int64_t most_estimates_ = 0;
   int64_t phase_end_ = INT64_MAX;
@@ -288,9 +298,12 @@ SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCut
   size_t aim = spec.budget_bytes;
   for (int attempt = 0; attempt < kAims && !search.exhausted(); ++attempt) {
     search.set_state(start);
-    search.begin_phase(4);
+    search.begin_phase(best.has_value() ? 8 : 2);
     search.descend(aim);
+    const double seconds = search.state().estimate.seconds;
     if (search.state().estimate.peak_bytes <= spec.budget_bytes) {
+      // Refining seldom makes up for a way that is so much longer, and lower aims are longer still.
+      if (best.has_value() && seconds > best->estimate.seconds * kHopeless) break;
       search.begin_phase(4);
       if (!search.state().policies.empty()) search.refine(spec.budget_bytes);
       if (!best.has_value() || search.state().estimate.seconds < best->estimate.seconds) {
@@ -304,9 +317,21 @@ SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCut
   if (!best.has_value()) return search.result(false);
   search.set_state(*best);
   if (best->estimate.seconds > start.estimate.seconds * kFreeEnough) {
-    search.begin_phase(2);
+    search.begin_phase(4);
     search.exchange(spec.budget_bytes);
   }
+  return search.result(true);
+}
+
+SearchResult continue_search(const Tape& tape, const SearchSpec& spec, StreamCuts& cuts,
+                             const Policies& policies) {
+  Search search(tape, spec, cuts);
+  search.begin_phase(4);
+  if (!search.begin_from(policies) || !search.descend(spec.budget_bytes)) {
+    return search.result(false);
+  }
+  search.begin_phase(4);
+  search.refine(spec.budget_bytes);
   return search.result(true);
 }
 

@@ -35,11 +35,17 @@ struct SearchResult {
 /// node again, spill over a gap between two readings, stream an operand, shorten a transfer) the
 /// one with the fewest seconds per byte-step of excess removed is made. Scores of the last round
 /// order the candidates; only those that could be best are estimated anew. Then changes that the
-/// later ones have made superfluous are taken back, or swapped for cheaper ones. The result is a
-/// function of the arguments. `fits` is false when no change helps any more; the result is then the
-/// best that was found.
+/// later ones have made superfluous are taken back, or swapped for cheaper ones. Where a program
+/// holds many samples, changes are made for all of them at once as far as that leads. The result is
+/// a function of the arguments. `fits` is false when no change helps any more; the result is then
+/// the best that was found.
 [[nodiscard]] SearchResult search_policies(const Tape& tape, const SearchSpec& spec,
                                            StreamCuts& cuts);
+
+/// Makes policies fit a budget a little below the one they were found for, and refines them. `fits`
+/// is false when that leads nowhere.
+[[nodiscard]] SearchResult continue_search(const Tape& tape, const SearchSpec& spec,
+                                           StreamCuts& cuts, const Policies& policies);
 
 /// The least memory the search can reach, whatever it costs: descents to a range of aims, and on
 /// from the best in small steps. From there, changes are taken back as far as spec.budget_bytes
