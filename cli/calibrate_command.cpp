@@ -34,6 +34,7 @@ void run_calibrate(const CalibrateOptions& all) {
     json["dispatch_microseconds"] = model.dispatch_seconds * 1e6;
     json["disk_read_gbytes_per_second"] = model.disk_read_bytes_per_second / 1e9;
     json["disk_write_gbytes_per_second"] = model.disk_write_bytes_per_second / 1e9;
+    json["disk_compute_share"] = model.disk_compute_share;
     json["flops_per_second"] = model.flops_per_second;
     json["bytes_per_second"] = model.bytes_per_second;
     json["file"] = path.string();
@@ -46,9 +47,11 @@ void run_calibrate(const CalibrateOptions& all) {
               model.peak_flops_per_second / 1e9);
   std::printf("copy       %.1f GB/s (read + written)\n", model.copy_bytes_per_second / 1e9);
   std::printf("dispatch   %.1f us a phase\n", model.dispatch_seconds * 1e6);
-  std::printf("disk       %.2f GB/s read, %.2f GB/s written (direct, %s)\n\n",
-              model.disk_read_bytes_per_second / 1e9, model.disk_write_bytes_per_second / 1e9,
-              all.disk.c_str());
+  std::printf(
+      "disk       %.2f GB/s read, %.2f GB/s written (direct, while computing, which then takes "
+      "%.0f %% longer; %s)\n\n",
+      model.disk_read_bytes_per_second / 1e9, model.disk_write_bytes_per_second / 1e9,
+      100.0 * model.disk_compute_share, all.disk.c_str());
   for (const auto& [name, rate] : model.flops_per_second) {
     std::printf("%-44s %8.1f GFLOPS  %5.1f %% of peak\n", name.c_str(), rate / 1e9,
                 100.0 * rate / model.peak_flops_per_second);

@@ -2,16 +2,24 @@
 
 #include <string>
 
+#include "wholemount/base/parallel/thread_pool.h"
+
 namespace wholemount {
 
-/// Sequential direct I/O of large blocks, as spilling does it.
+/// Direct I/O of large blocks as spilling does it: one thread reads, one writes, while all threads
+/// of the pool compute.
+///
+/// Reading R and writing W bytes at the same time takes R / read + W / write seconds.
 struct DiskRates {
   double read_bytes_per_second = 0;
   double write_bytes_per_second = 0;
+  /// The part of the compute threads' time that is lost while the disk is busy: transfers take CPU
+  /// time and memory bandwidth.
+  double compute_share = 0;
 };
 
-/// Writes and reads 512 MiB of scratch space in `folder`, in blocks of 32 MiB. Throws OutputError
-/// as SpillFile does.
-[[nodiscard]] DiskRates measure_disk_rates(const std::string& folder);
+/// Writes and reads about 2 GiB within 1 GiB of scratch space in `folder`; takes one to a few
+/// seconds. Throws OutputError as SpillFile does.
+[[nodiscard]] DiskRates measure_disk_rates(const std::string& folder, ThreadPool& pool);
 
 }  // namespace wholemount

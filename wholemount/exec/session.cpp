@@ -8,6 +8,9 @@
 
 namespace wholemount {
 
+/// Whole values are transferred in pieces, so that the windows of a streamed step get in between.
+constexpr size_t kPieceBytes = size_t{8} << 20;
+
 /// Where the external values of one run lie, by ValueId.
 struct Session::Binding {
   std::vector<std::byte*> inputs;
@@ -43,7 +46,7 @@ class Session::Transfers {
   struct Pending {
     bool write = false;
     int32_t wait_step = 0;
-    SpillTraffic::Ticket ticket = 0;
+    std::vector<SpillTraffic::Ticket> tickets;  ///< one a piece
   };
 
   void begin(int32_t step, bool write) {
@@ -52,27 +55,38 @@ class Session::Transfers {
          ++next_) {
       const Transfer& transfer = all[next_];
       std::byte* memory = arena_ + program_.offsets[static_cast<size_t>(transfer.value)];
-      SpillFile& file = traffic_->file();
-      const auto job = [&file, memory, &transfer] {
-        if (transfer.write) {
-          file.write(transfer.file_offset, memory, transfer.bytes);
-        } else {
-          file.read(transfer.file_offset, memory, transfer.bytes);
-        }
-      };
-      const SpillTraffic::Ticket ticket =
-          write ? traffic_->write(transfer.source, job) : traffic_->read({transfer.source}, job);
-      pending_.push_back({write, transfer.wait_step, ticket});
+      Pending pending{write, transfer.wait_step, {}};
+      for (size_t begin = 0; begin < transfer.bytes; begin += kPieceBytes) {
+        pending.tickets.push_back(
+            submit(transfer, memory, begin, std::min(kPieceBytes, transfer.bytes - begin)));
+      }
+      pending_.push_back(std::move(pending));
     }
+  }
+
+  SpillTraffic::Ticket submit(const Transfer& transfer, std::byte* memory, size_t begin,
+                              size_t bytes) {
+    SpillFile& file = traffic_->file();
+    const size_t offset = transfer.file_offset + begin;
+    std::byte* data = memory + begin;
+    constexpr auto kUrgency = SpillTraffic::Urgency::ordinary;
+    if (transfer.write) {
+      return traffic_->write(transfer.source, kUrgency,
+                             [&file, offset, data, bytes] { file.write(offset, data, bytes); });
+    }
+    return traffic_->read({transfer.source}, kUrgency,
+                          [&file, offset, data, bytes] { file.read(offset, data, bytes); });
   }
 
   void wait(int32_t step, bool write) {
     std::erase_if(pending_, [&](const Pending& pending) {
       if (pending.wait_step != step || pending.write != write) return false;
-      if (write) {
-        traffic_->wait_write(pending.ticket);
-      } else {
-        traffic_->wait_read(pending.ticket);
+      for (const SpillTraffic::Ticket ticket : pending.tickets) {
+        if (write) {
+          traffic_->wait_write(ticket);
+        } else {
+          traffic_->wait_read(ticket);
+        }
       }
       return true;
     });

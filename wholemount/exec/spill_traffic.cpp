@@ -1,28 +1,29 @@
 #include "wholemount/exec/spill_traffic.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace wholemount {
 
-SpillTraffic::Ticket SpillTraffic::write(ValueId value, std::function<void()> job) {
-  const Ticket ticket = writer_.submit(std::move(job));
+SpillTraffic::Ticket SpillTraffic::write(ValueId value, Urgency urgency,
+                                         std::function<void()> job) {
+  const Ticket ticket = writer_.submit(std::move(job), urgency);
   written_[value] = ticket;
   return ticket;
 }
 
-SpillTraffic::Ticket SpillTraffic::read(const std::vector<ValueId>& values,
+SpillTraffic::Ticket SpillTraffic::read(const std::vector<ValueId>& values, Urgency urgency,
                                         std::function<void()> job) {
-  Ticket after = -1;
+  std::vector<Ticket> after;
   for (const ValueId value : values) {
     if (const auto found = written_.find(value); found != written_.end()) {
-      after = std::max(after, found->second);
+      after.push_back(found->second);
     }
   }
-  return reader_.submit([this, after, job = std::move(job)] {
-    if (after >= 0) writer_.wait(after);
+  const auto run = [this, after = std::move(after), job = std::move(job)] {
+    for (const Ticket ticket : after) writer_.wait(ticket);
     job();
-  });
+  };
+  return reader_.submit(run, urgency);
 }
 
 }  // namespace wholemount

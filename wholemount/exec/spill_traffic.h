@@ -12,11 +12,13 @@
 namespace wholemount {
 
 /// Transfers between the arena and the spill file that go on beside the steps: one thread reads,
-/// one writes, each in the order asked for. A value is read only after it has been written. What a
-/// transfer throws is thrown by whoever waits for it. Used by one thread.
+/// one writes, each in the order asked for, but what a running step waits for (urgent) goes before
+/// whole values on their way. A value is read only after it has been written. What a transfer
+/// throws is thrown by whoever waits for it. Used by one thread.
 class SpillTraffic {
  public:
   using Ticket = BackgroundWorker::Ticket;
+  using Urgency = BackgroundWorker::Urgency;
 
   SpillTraffic(const std::string& folder, size_t bytes) : file_(folder, bytes) {}
 
@@ -26,9 +28,9 @@ class SpillTraffic {
   void begin() { written_.clear(); }
 
   /// `job` writes (part of) `value`.
-  Ticket write(ValueId value, std::function<void()> job);
+  Ticket write(ValueId value, Urgency urgency, std::function<void()> job);
   /// `job` reads (parts of) `values`.
-  Ticket read(const std::vector<ValueId>& values, std::function<void()> job);
+  Ticket read(const std::vector<ValueId>& values, Urgency urgency, std::function<void()> job);
 
   void wait_write(Ticket ticket) { writer_.wait(ticket); }
   void wait_read(Ticket ticket) { reader_.wait(ticket); }

@@ -86,7 +86,7 @@ SpillTraffic::Ticket StreamRunner::begin_reads(const StreamGroup& group) {
     values.push_back(stream_.values[t]);
   }
   if (fills.empty()) return -1;
-  return traffic_.read(values, [this, fills] {
+  return traffic_.read(values, SpillTraffic::Urgency::urgent, [this, fills] {
     for (const Fill& f : fills) fill(f.tensor, f.window, f.wanted, f.other);
   });
 }
@@ -122,9 +122,9 @@ void StreamRunner::begin_writes(const StreamGroup& group) {
     Windows& windows = windows_[t];
     const int window = windows.current;
     const Planes planes = group.windows[t];
-    windows.writing[window] = traffic_.write(stream_.values[t], [this, t, window, planes] {
-      transfer(t, window, planes, planes, true);
-    });
+    windows.writing[window] =
+        traffic_.write(stream_.values[t], SpillTraffic::Urgency::urgent,
+                       [this, t, window, planes] { transfer(t, window, planes, planes, true); });
   }
 }
 

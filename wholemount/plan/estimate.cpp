@@ -84,7 +84,7 @@ class Estimator {
             static_cast<double>(cut->write_bytes) / spec_.disk_write_bytes_per_second;
         disk = read + write;
         const double fill = disk / static_cast<double>(std::max<int64_t>(cut->num_groups, 1));
-        seconds = std::max(seconds * cut->imbalance, disk) + fill;
+        seconds = std::max(seconds * cut->imbalance + spec_.disk_compute_share * disk, disk) + fill;
       }
       result_.cuts.push_back(std::move(cut));
       result_.scratch.push_back(scratch);
@@ -100,6 +100,7 @@ class Estimator {
     double& free = free_[static_cast<size_t>(step)];
     const double taken = std::min(free, seconds);
     free -= taken;
+    result_.step_seconds[static_cast<size_t>(step)] += spec_.disk_compute_share * taken;
     return seconds - taken;
   }
 

@@ -64,14 +64,16 @@ struct Estimate {
 struct EstimateSpec {
   double disk_read_bytes_per_second = 0;
   double disk_write_bytes_per_second = 0;
+  double disk_compute_share = 0;  ///< of compute time, lost while the disk is busy
   size_t alignment = 64;
   bool unshared = false;  ///< no in-place reuse
 };
 
 /// nullopt when a step cannot be streamed as the policies want.
 ///
-/// The disk is one server with the rates of the spec. Streamed steps come first: a step takes the
-/// longer of its arithmetic and its transfers, plus the first read and the last write. What is left
+/// The disk is one server with the rates of the spec; while it is busy, arithmetic takes a little
+/// longer. Streamed steps come first: a step takes the longer of its arithmetic and its transfers,
+/// plus the first read and the last write. What is left
 /// of the disk's time carries whole values: writes from the moment they are computed on, reads as
 /// late as they are in time. A value's memory is held while its transfer goes on.
 [[nodiscard]] std::optional<Estimate> estimate(const Tape& tape, const Policies& policies,

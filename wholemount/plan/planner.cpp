@@ -91,6 +91,7 @@ class Planner {
     search_.max_work = kMaxWork;
     search_.estimate.disk_read_bytes_per_second = time.disk_read_bytes_per_second;
     search_.estimate.disk_write_bytes_per_second = time.disk_write_bytes_per_second;
+    search_.estimate.disk_compute_share = time.disk_compute_share;
     search_.estimate.alignment = kAlignment;
     search_.estimate.unshared = spec.unshared;
   }

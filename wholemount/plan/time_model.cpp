@@ -27,6 +27,7 @@ TimeModel default_time_model(int num_threads) {
   model.dispatch_seconds = 5e-6;
   model.disk_read_bytes_per_second = 1e9;
   model.disk_write_bytes_per_second = 5e8;
+  model.disk_compute_share = 0.05;
   return model;
 }
 

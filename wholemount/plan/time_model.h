@@ -15,10 +15,13 @@ namespace wholemount {
 struct TimeModel {
   std::string machine;  ///< CPU model, instruction set and threads it was measured with
   double peak_flops_per_second = 0;
-  double copy_bytes_per_second = 0;       ///< read + written bytes of a large copy
-  double dispatch_seconds = 0;            ///< cost of starting one phase on all threads
-  double disk_read_bytes_per_second = 0;  ///< direct I/O, large transfers
+  double copy_bytes_per_second = 0;  ///< read + written bytes of a large copy
+  double dispatch_seconds = 0;       ///< cost of starting one phase on all threads
+  /// Direct I/O in large blocks while all threads compute; reading R and writing W bytes at the
+  /// same time takes R / read + W / write seconds.
+  double disk_read_bytes_per_second = 0;
   double disk_write_bytes_per_second = 0;
+  double disk_compute_share = 0;  ///< of compute time, lost while the disk is busy
   /// By Kernel::name(): effective operations per second where they limit.
   std::map<std::string, double> flops_per_second;
   /// By Kernel::name(): traffic bytes per second where they limit.

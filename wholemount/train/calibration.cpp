@@ -103,9 +103,10 @@ TimeModel calibrate(ThreadPool& pool, const Target& target, const std::string& d
   model.copy_bytes_per_second = measure_copy_bytes_per_second(pool, size_t{256} << 20);
   model.dispatch_seconds = measure_dispatch_seconds(pool);
   try {
-    const DiskRates disk = measure_disk_rates(disk_folder);
+    const DiskRates disk = measure_disk_rates(disk_folder, pool);
     model.disk_read_bytes_per_second = disk.read_bytes_per_second;
     model.disk_write_bytes_per_second = disk.write_bytes_per_second;
+    model.disk_compute_share = disk.compute_share;
   } catch (const OutputError&) {
     // No disk to spill to: the guess is never used.
   }
@@ -149,6 +150,7 @@ void save_time_model(const TimeModel& model, const std::filesystem::path& path) 
   json["dispatch_seconds"] = model.dispatch_seconds;
   json["disk_read_bytes_per_second"] = model.disk_read_bytes_per_second;
   json["disk_write_bytes_per_second"] = model.disk_write_bytes_per_second;
+  json["disk_compute_share"] = model.disk_compute_share;
   json["flops_per_second"] = model.flops_per_second;
   json["bytes_per_second"] = model.bytes_per_second;
   std::error_code ignored;
@@ -172,6 +174,8 @@ std::optional<TimeModel> load_time_model(const std::filesystem::path& path) {
         json.value("disk_read_bytes_per_second", model.disk_read_bytes_per_second);
     model.disk_write_bytes_per_second =
         json.value("disk_write_bytes_per_second", model.disk_write_bytes_per_second);
+    model.disk_compute_share =
+        std::clamp(json.value("disk_compute_share", model.disk_compute_share), 0.0, 0.9);
     json.at("flops_per_second").get_to(model.flops_per_second);
     json.at("bytes_per_second").get_to(model.bytes_per_second);
     if (model.machine.rfind(cpu_model() + ",", 0) != 0 || !(model.peak_flops_per_second > 0) ||

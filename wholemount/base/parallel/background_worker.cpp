@@ -16,16 +16,41 @@
 
 namespace wholemount {
 
+namespace {
+
+/// Jobs of one urgency run in order, so the n-th is done when n < num_done.
+struct Lane {
+  std::deque<std::function<void()>> jobs;
+  int64_t num_submitted = 0;
+  int64_t num_done = 0;
+};
+
+constexpr int64_t kLanes = 2;
+
+}  // namespace
+
+/// The ticket of the n-th job of lane l is n * kLanes + l.
 struct BackgroundWorker::State {
   std::mutex mutex;
   std::condition_variable job_arrived;
   std::condition_variable job_done;
-  std::deque<std::function<void()>> jobs;
-  Ticket num_submitted = 0;
-  Ticket num_done = 0;  // jobs run in order, so ticket t is done when t < num_done
+  Lane lanes[kLanes];  // by urgency
   std::map<Ticket, std::exception_ptr> errors;
   bool stopping = false;
   std::thread thread;
+
+  [[nodiscard]] Lane& lane_of(Ticket ticket) { return lanes[ticket % kLanes]; }
+  [[nodiscard]] bool submitted(Ticket ticket) {
+    return ticket >= 0 && ticket / kLanes < lane_of(ticket).num_submitted;
+  }
+  [[nodiscard]] bool is_done(Ticket ticket) { return ticket / kLanes < lane_of(ticket).num_done; }
+  /// The lane to serve; nullptr when there is nothing to do.
+  [[nodiscard]] Lane* next_lane() {
+    for (int64_t lane = kLanes; lane-- > 0;) {
+      if (!lanes[lane].jobs.empty()) return &lanes[lane];
+    }
+    return nullptr;
+  }
 
   void serve() {
     // A thread inherits the mask of the one that made it, which the pool may have pinned.
@@ -33,10 +58,11 @@ struct BackgroundWorker::State {
     pthread_setname_np(pthread_self(), "wm-background");
     std::unique_lock lock(mutex);
     for (;;) {
-      job_arrived.wait(lock, [this] { return stopping || !jobs.empty(); });
+      job_arrived.wait(lock, [this] { return stopping || next_lane() != nullptr; });
       if (stopping) return;
-      std::function<void()> job = std::move(jobs.front());
-      jobs.pop_front();
+      Lane& lane = *next_lane();
+      std::function<void()> job = std::move(lane.jobs.front());
+      lane.jobs.pop_front();
       lock.unlock();
       std::exception_ptr error;
       try {
@@ -46,8 +72,8 @@ struct BackgroundWorker::State {
       }
       job = nullptr;  // what the job holds is released before anybody is told that it is done
       lock.lock();
-      if (error) errors.emplace(num_done, std::move(error));
-      ++num_done;
+      if (error) errors.emplace(lane.num_done * kLanes + (&lane - lanes), std::move(error));
+      ++lane.num_done;
       job_done.notify_all();
     }
   }
@@ -66,12 +92,14 @@ BackgroundWorker::~BackgroundWorker() {
   state_->thread.join();
 }
 
-BackgroundWorker::Ticket BackgroundWorker::submit(std::function<void()> job) {
+BackgroundWorker::Ticket BackgroundWorker::submit(std::function<void()> job, Urgency urgency) {
   Ticket ticket = 0;
   {
     const std::lock_guard lock(state_->mutex);
-    state_->jobs.push_back(std::move(job));
-    ticket = state_->num_submitted++;
+    const auto index = static_cast<Ticket>(urgency);
+    Lane& lane = state_->lanes[index];
+    lane.jobs.push_back(std::move(job));
+    ticket = lane.num_submitted++ * kLanes + index;
   }
   state_->job_arrived.notify_one();
   return ticket;
@@ -79,14 +107,20 @@ BackgroundWorker::Ticket BackgroundWorker::submit(std::function<void()> job) {
 
 void BackgroundWorker::wait(Ticket ticket) {
   std::unique_lock lock(state_->mutex);
-  WM_CHECK(ticket >= 0 && ticket < state_->num_submitted, "waiting for a job never submitted");
-  state_->job_done.wait(lock, [&] { return ticket < state_->num_done; });
+  WM_CHECK(state_->submitted(ticket), "waiting for a job never submitted");
+  state_->job_done.wait(lock, [&] { return state_->is_done(ticket); });
   const auto error = state_->errors.find(ticket);
   if (error == state_->errors.end()) return;
   const std::exception_ptr thrown = error->second;
   state_->errors.erase(error);
   lock.unlock();
   std::rethrow_exception(thrown);
+}
+
+bool BackgroundWorker::done(Ticket ticket) const {
+  const std::lock_guard lock(state_->mutex);
+  WM_CHECK(state_->submitted(ticket), "asking for a job never submitted");
+  return state_->is_done(ticket);
 }
 
 }  // namespace wholemount

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -23,6 +24,24 @@ TEST(BackgroundWorker, jobs_run_in_the_order_submitted) {
   worker.wait(last);
   ASSERT_EQ(order.size(), 100U);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(order[static_cast<size_t>(i)], i);
+}
+
+TEST(BackgroundWorker, urgent_jobs_run_before_ordinary_ones_that_have_not_begun) {
+  BackgroundWorker worker;
+  std::vector<int> ran;
+  std::promise<void> go;
+  const BackgroundWorker::Ticket first = worker.submit([&] { go.get_future().wait(); });
+  const BackgroundWorker::Ticket ordinary = worker.submit([&] { ran.push_back(1); });
+  worker.submit([&] { ran.push_back(2); }, BackgroundWorker::Urgency::urgent);
+  const BackgroundWorker::Ticket urgent =
+      worker.submit([&] { ran.push_back(3); }, BackgroundWorker::Urgency::urgent);
+  EXPECT_FALSE(worker.done(urgent));
+  go.set_value();
+  worker.wait(ordinary);
+  worker.wait(urgent);
+  worker.wait(first);
+  EXPECT_TRUE(worker.done(ordinary));
+  EXPECT_EQ(ran, (std::vector<int>{2, 3, 1}));
 }
 
 TEST(BackgroundWorker, waiting_for_an_earlier_job_does_not_wait_for_later_ones) {
