@@ -76,6 +76,8 @@ LayerCase parse_layer_case(const std::string& text) {
     } else if (word[0] == 'p') {
       result.geometry.padding = axes(numbers(rest, 'x', text), 0);
       has_padding = true;
+    } else if (word[0] == 'r') {
+      result.geometry.dilation = axes(numbers(rest, 'x', text), 1);
     } else {
       const std::vector<int64_t> sizes = numbers(word, 'x', text);
       if (sizes.size() < 2) fail(word, text);

@@ -9,11 +9,11 @@
 namespace wholemount::bench {
 
 /// A layer to time, written as a case string:
-///   [n1] c32[+16] 96x96x96 [k3 | k1x5x5] [s1] [p1] [up] -> c64
+///   [n1] c32[+16] 96x96x96 [k3 | k1x5x5] [s1] [p1] [r1] [up] -> c64
 /// Channels joined by + are tensors concatenated without a copy; `up` asks for the transposed
-/// convolution. Extents are d, h, w, and hxw for one plane. Left out: n1, k3, s1, and the padding
-/// that keeps the extent (none for `up`). E.g. "c64+32 96x96x96 -> c32", "c32 48x48x48 k2 s2 up ->
-/// c16".
+/// convolution, r for dilation. Extents are d, h, w, and hxw for one plane. Left out: n1, k3, s1,
+/// and the padding that keeps the extent (none for `up`). E.g. "c64+32 96x96x96 -> c32", "c32
+/// 48x48x48 k2 s2 up -> c16".
 struct LayerCase {
   std::string text;
   int64_t n = 1;

@@ -4,19 +4,15 @@
 // ratios are formed within a round, medians over rounds are printed: they hold on a busy host. On
 // one thread CPU time is taken, which other processes cannot spoil.
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <ctime>
+#include <functional>
 
+#include "bench/isa_option.h"
 #include "bench/kernels/ours.h"
-#include "wholemount/base/clock.h"
+#include "bench/timing.h"
 #include "wholemount/base/error.h"
-#include "wholemount/base/parallel/machine_rates.h"
-#include "wholemount/base/simd/fma_peak.h"
 
 namespace wholemount::bench {
 namespace {
@@ -46,39 +42,9 @@ struct Options {
   std::vector<std::string> cases;
 };
 
-double median(std::vector<double> values) {
-  if (values.empty()) return 0.0;
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-double now(int threads) {
-  if (threads > 1) return monotonic_seconds();
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-/// Seconds of one run, over at least 40 ms.
+/// Seconds of one run of a contestant.
 double seconds_of(Contestant& contestant, int threads) {
-  const double begin = now(threads);
-  int repeats = 0;
-  do {
-    contestant.run();
-    ++repeats;
-  } while (now(threads) - begin < 0.04);
-  return (now(threads) - begin) / repeats;
-}
-
-double peak_of(ThreadPool& pool, Isa isa) {
-  if (pool.num_threads() > 1) return measure_peak_flops(pool, isa, 0.03);
-  float sink[16];
-  const double begin = now(1);
-  double done = 0.0;
-  while (now(1) - begin < 0.03) {
-    done += static_cast<double>(WM_PICK_ISA(isa, fma_rounds)(20000, sink));
-  }
-  return done / (now(1) - begin);
+  return seconds_of([&] { contestant.run(); }, threads);
 }
 
 struct Totals {
@@ -111,7 +77,7 @@ void time_pass(const LayerCase& layer, Pass pass, const Options& options, Thread
   if (rival) rival->run();
   if (direct) direct->run();
   for (int round = 0; round < options.rounds; ++round) {
-    peaks.push_back(peak_of(pool, options.target.isa));
+    peaks.push_back(peak_flops_of(pool, options.target.isa));
     own.push_back(seconds_of(*ours, options.threads));
     of_peak.push_back(static_cast<double>(flops) / own.back() / peaks.back());
     if (rival) {
@@ -166,14 +132,7 @@ Options parse(int argc, char** argv) {
     } else if (word == "--kernels") {
       options.target.convolution = convolution_named(value(i));
     } else if (word == "--isa") {
-      const std::string name = value(i);
-      bool known = false;
-      for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
-        if (isa_name(isa) != name || isa > best_isa()) continue;
-        options.target.isa = isa;
-        known = true;
-      }
-      if (!known) throw ConfigError("--isa " + name + ": this machine does not have it");
+      options.target.isa = isa_of_this_machine(value(i));
     } else if (word == "--no-onednn") {
       options.onednn = false;
     } else if (word == "--direct") {
