@@ -22,6 +22,16 @@ inline F16 load_bit(const uint8_t* p, int bit) {
   return {_mm512_cvtepi32_ps(
       _mm512_and_si512(_mm512_srl_epi32(bytes, _mm_cvtsi32_si128(bit)), _mm512_set1_epi32(1)))};
 }
+/// Integral floats 0 .. 255 to sixteen bytes.
+inline void store_u8(F16 a, uint8_t* p) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(a.v)));
+}
+/// 1 / x within 2 units in the last place, for normal x whose reciprocal is normal.
+inline F16 reciprocal(F16 x) {
+  const __m512 estimate = _mm512_rcp14_ps(x.v);
+  const __m512 error = _mm512_fnmadd_ps(x.v, estimate, _mm512_set1_ps(1.0F));
+  return {_mm512_fmadd_ps(estimate, error, estimate)};
+}
 /// Lane-wise a == b ? yes : no.
 inline F16 select_equal(F16 a, F16 b, F16 yes, F16 no) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ), no.v, yes.v)};
@@ -65,6 +75,15 @@ inline F16 load_u8(const uint8_t* p) {
 inline F16 load_bit(const uint8_t* p, int bit) {
   return {detail::bit_of_eight(p, bit), detail::bit_of_eight(p + 8, bit)};
 }
+inline void store_u8(F16 a, uint8_t* p) {
+  const __m256i words = _mm256_packus_epi32(_mm256_cvttps_epi32(a.lo), _mm256_cvttps_epi32(a.hi));
+  // Packing works within halves: the quarters are 0 .. 3, 8 .. 11, 4 .. 7, 12 .. 15.
+  const __m256i ordered = _mm256_permute4x64_epi64(words, 0xD8);
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(p),
+      _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
+}
+inline F16 reciprocal(F16 x) { return F16::set1(1.0F) / x; }
 inline F16 select_equal(F16 a, F16 b, F16 yes, F16 no) {
   return {_mm256_blendv_ps(no.lo, yes.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ)),
           _mm256_blendv_ps(no.hi, yes.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ))};
@@ -90,6 +109,10 @@ inline F16 load_bit(const uint8_t* p, int bit) {
   for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>((p[i] >> bit) & 1);
   return r;
 }
+inline void store_u8(F16 a, uint8_t* p) {
+  for (int i = 0; i < 16; ++i) p[i] = static_cast<uint8_t>(a.lane[i]);
+}
+inline F16 reciprocal(F16 x) { return F16::set1(1.0F) / x; }
 inline F16 select_equal(F16 a, F16 b, F16 yes, F16 no) {
   F16 r;
   for (int i = 0; i < 16; ++i) r.lane[i] = a.lane[i] == b.lane[i] ? yes.lane[i] : no.lane[i];
@@ -142,7 +165,7 @@ inline F16 exponential(F16 x) {
 
 /// log(1 + e) for 0 <= e <= 1, as 2 artanh(e / (2 + e)).
 inline F16 log_one_plus(F16 e) {
-  const F16 s = e / (F16::set1(2.0F) + e);
+  const F16 s = e * reciprocal(F16::set1(2.0F) + e);
   const F16 q = s * s;  // <= 1/9: eight terms leave 1.4e-9
   F16 sum = F16::set1(1.0F / 15.0F);
   sum = fma(sum, q, F16::set1(1.0F / 13.0F));
@@ -164,7 +187,7 @@ inline F16 logarithm(F16 x) {
   const F16 root = F16::set1(1.41421356237309505F);
   n = select_greater(m, root, n + one, n);
   m = select_greater(m, root, m * F16::set1(0.5F), m);
-  const F16 s = (m - one) / (m + one);
+  const F16 s = (m - one) * reciprocal(m + one);
   const F16 q = s * s;  // <= 0.0295: five terms leave 2e-9
   F16 sum = F16::set1(1.0F / 9.0F);
   sum = fma(sum, q, F16::set1(1.0F / 7.0F));

@@ -61,16 +61,16 @@ class ConcatKernel final : public SlabKernel {
   void run_slab(const SlabTasks::Task& task, const KernelArgs& args) const override {
     const TensorView& y = args.outputs[0].view;
     const ChannelRange channels = channels_of_block(y.desc, task.block);
-    int64_t c = channels.first;
-    while (c < channels.last) {
+    ChannelRun runs[16];
+    size_t num_runs = 0;
+    for (int64_t c = channels.first; c < channels.last; c += runs[num_runs++].count) {
       const Place from =
           place_of(args.inputs, c, [](const InputView& input) { return input.view.desc.c; });
       const InputView& x = args.inputs[from.part];
-      const int64_t count = std::min(channels.last - c, x.view.desc.c - from.channel);
-      copy_.copy(x, from.channel, y, c, count, task);
-      c += count;
+      runs[num_runs] = {&x, from.channel,
+                        std::min(channels.last - c, x.view.desc.c - from.channel)};
     }
-    copy_.zero_padding(y, task);
+    copy_.copy({runs, num_runs}, y, task);
   }
 
  private:
@@ -152,11 +152,11 @@ class SplitKernel final : public Kernel {
   void copy_vectors(const SlabTasks::Task& task, const InputView& joined, int64_t first_channel,
                     const TensorView& y) const {
     const ChannelRange channels = channels_of_block(y.desc, task.block);
-    // A block of the part may straddle two blocks of the joined tensor; each channel is looked up.
-    InputView plain_read{joined.view, {}};
-    const int64_t count = channels.last - channels.first;
-    copy_.copy(plain_read, first_channel + channels.first, y, channels.first, count, task);
-    copy_.zero_padding(y, task);
+    // Gradients carry no LoadTransform.
+    const InputView plain_read{joined.view, {}};
+    const ChannelRun run{&plain_read, first_channel + channels.first,
+                         channels.last - channels.first};
+    copy_.copy({&run, 1}, y, task);
   }
 
   TensorDesc joined_;

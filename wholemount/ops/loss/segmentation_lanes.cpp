@@ -1,6 +1,7 @@
 #include "wholemount/ops/loss/segmentation_lanes.h"
 
 #include "wholemount/base/simd/f16_math.h"
+#include "wholemount/base/simd/transpose16.h"
 
 namespace wholemount::WM_ISA {
 
@@ -32,6 +33,15 @@ Group make_group(const SegmentationRun& run, int64_t first, int64_t count, float
   if (run.block_width == 1 && count == 16) {
     return group;
   }
+  group.logits = staging;
+  group.pitch = 16;
+  if (count == 16) {
+    // `staging` holds whole blocks; what lies beyond the channels is not looked at.
+    for (int64_t c = 0; c < run.channels; c += 16) {
+      transpose16(run.logits + c / 16 * run.block_pitch + first * 16, 16, staging + 16 * c, 16);
+    }
+    return group;
+  }
   for (int64_t c = 0; c < run.channels; ++c) {
     const float* source = run.logits + (c / run.block_width) * run.block_pitch +
                           c % run.block_width + first * run.block_width;
@@ -39,8 +49,6 @@ Group make_group(const SegmentationRun& run, int64_t first, int64_t count, float
       staging[16 * c + i] = i < count ? source[i * run.block_width] : 0.0F;
     }
   }
-  group.logits = staging;
-  group.pitch = 16;
   return group;
 }
 
@@ -56,7 +64,7 @@ struct Sigmoid {
 Sigmoid sigmoid(F16 x) {
   Sigmoid s;
   s.e = exponential(F16::zero() - absolute(x));
-  s.inverse = F16::set1(1.0F) / (F16::set1(1.0F) + s.e);
+  s.inverse = reciprocal(F16::set1(1.0F) + s.e);
   const F16 small = s.e * s.inverse;
   s.positive = select_greater(x, F16::zero(), s.inverse, small);
   s.negative = select_greater(x, F16::zero(), small, s.inverse);
@@ -126,7 +134,7 @@ void sum_classes(const SegmentationSumsRun& sums, const Group& group, float* exp
   const F16 target = load_u8(group.target);
   const F16 mask = labelled(sums.run, group, target);
   const Softmax s = softmax(sums.run, group, exponentials);
-  const F16 inverse = F16::set1(1.0F) / s.total;
+  const F16 inverse = reciprocal(s.total);
   const F16 log_total = sums.entropy ? logarithm(s.total) : zero;
   for (int64_t c = 0; c < sums.run.channels; ++c) {
     float* rows = sums.partial + 16 * c * SegmentationPartialRow::kNumRows;
@@ -171,7 +179,7 @@ void gradient_classes(const SegmentationGradientRun& gradient, const Group& grou
   const F16 target = load_u8(group.target);
   const F16 mask = labelled(gradient.run, group, target);
   const Softmax s = softmax(gradient.run, group, exponentials);
-  const F16 inverse = one / s.total;
+  const F16 inverse = reciprocal(s.total);
   const auto slope_of = [&](int64_t c) {
     const F16 t = select_equal(target, F16::set1(static_cast<float>(c)), one, zero);
     return fma(F16::set1(gradient.a[c]), t, F16::set1(gradient.b[c]));
@@ -197,6 +205,17 @@ void scatter(const SegmentationGradientRun& gradient, int64_t first, int64_t cou
   const int64_t width = gradient.run.block_width;
   for (int64_t begin = 0; begin < gradient.run.channels; begin += width) {
     float* target = gradient.out + (begin / width) * gradient.out_block_pitch + first * width;
+    if (width == 16 && count == 16 && begin + 16 <= gradient.run.channels) {
+      transpose16(staging + 16 * begin, 16, target, 16);
+      continue;
+    }
+    if (width == 16 && count == 16) {
+      alignas(64) float last[256] = {};
+      memcpy(last, staging + 16 * begin,
+             static_cast<size_t>(gradient.run.channels - begin) * 16 * sizeof(float));
+      transpose16(last, 16, target, 16);
+      continue;
+    }
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t lane = 0; lane < width; ++lane) {
         const int64_t c = begin + lane;
@@ -209,7 +228,7 @@ void scatter(const SegmentationGradientRun& gradient, int64_t first, int64_t cou
 }  // namespace
 
 void segmentation_sums_run(const SegmentationSumsRun& sums) {
-  float* exponentials = sums.run.work + 16 * sums.run.channels;
+  float* exponentials = sums.run.work + segmentation_work_floats(sums.run.channels) / 2;
   uint8_t target_staging[16];
   for (int64_t first = 0; first < sums.run.num_voxels; first += 16) {
     const int64_t left = sums.run.num_voxels - first;
@@ -225,7 +244,7 @@ void segmentation_sums_run(const SegmentationSumsRun& sums) {
 
 void segmentation_gradient_run(const SegmentationGradientRun& gradient) {
   const SegmentationRun& run = gradient.run;
-  float* exponentials = run.work + 16 * run.channels;
+  float* exponentials = run.work + segmentation_work_floats(run.channels) / 2;
   uint8_t target_staging[16];
   for (int64_t first = 0; first < run.num_voxels; first += 16) {
     const int64_t left = run.num_voxels - first;

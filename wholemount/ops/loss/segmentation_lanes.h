@@ -26,8 +26,11 @@ struct SegmentationRun {
   float truth_floor = 0.0F;
 };
 
-/// Floats of work space: the group's logits (or gradients) and its exponentials.
-inline int64_t segmentation_work_floats(int64_t channels) { return 2 * 16 * channels; }
+/// Floats of work space: the group's logits (or gradients), whole blocks of sixteen channels, and
+/// its exponentials.
+inline int64_t segmentation_work_floats(int64_t channels) {
+  return 2 * 16 * ((channels + 15) / 16 * 16);
+}
 
 /// Rows of partial sums per channel; kVoxels is kept once, after the channels.
 struct SegmentationPartialRow {
