@@ -1,6 +1,7 @@
 #include "wholemount/ops/elementwise/probability_rows.h"
 
 #include "wholemount/base/simd/f16_math.h"
+#include "wholemount/base/simd/f16_shuffle.h"
 #include "wholemount/base/simd/transpose16.h"
 
 namespace wholemount::WM_ISA {
@@ -12,23 +13,6 @@ namespace {
 // lane by lane first and turned round once for the sixteen.
 constexpr int64_t kGroup = 16;
 constexpr float kLowest = -3.0e38F;
-
-F16 load_some(const float* p, int64_t count) {
-  if (count >= kGroup) return F16::load(p);
-  alignas(64) float buffer[kGroup] = {};
-  for (int64_t i = 0; i < count; ++i) buffer[i] = p[i];
-  return F16::load(buffer);
-}
-
-void store_some(F16 a, float* p, int64_t count) {
-  if (count >= kGroup) {
-    a.store(p);
-    return;
-  }
-  alignas(64) float buffer[kGroup];
-  a.store(buffer);
-  for (int64_t i = 0; i < count; ++i) p[i] = buffer[i];
-}
 
 void store_labels(F16 labels, uint8_t* p, int64_t count) {
   uint8_t buffer[kGroup];

@@ -1,6 +1,7 @@
 #include "wholemount/ops/pool/max_pool_rows.h"
 
-#include "wholemount/base/simd/f16.h"
+#include "wholemount/base/simd/f16_math.h"
+#include "wholemount/base/simd/f16_shuffle.h"
 
 namespace wholemount::WM_ISA {
 
@@ -47,62 +48,45 @@ void blocked_row(const MaxPoolRow& row, const LoadTransform16& transform) {
   }
 }
 
-/// The stride of 2 known to the compiler, which then loads vectors.
-struct Two {
-  constexpr operator int64_t() const { return 2; }
-};
-
-/// Windows [ow, ow + count), count <= 64, all with w taps [kw_begin, kw_end) in the input. One
-/// channel: scale[0] and shift[0] are those of all lanes.
-template <class Stride>
-void plain_windows(const MaxPoolRow& row, Stride stride, int64_t ow, int64_t count,
-                   int64_t kw_begin, int64_t kw_end) {
-  const float scale = row.scale[0];
-  const float shift = row.shift[0];
-  const float slope = row.slope;
-  float best[64];
-  float best_tap[64];
-  bool begun = false;
+/// Windows [ow, ow + count), count <= 16, all with w taps [kw_begin, kw_end) in the input. One
+/// channel: all lanes of the transform are alike.
+void plain_windows(const MaxPoolRow& row, const LoadTransform16& transform, int64_t ow,
+                   int64_t count, int64_t kw_begin, int64_t kw_end) {
+  const float* x = row.x + ow * row.stride_w - row.padding_w;
+  const auto value_at = [&](const float* p) {
+    return transform.apply(load_some_strided(p, row.stride_w, count));
+  };
+  F16 best = value_at(x + kw_begin);
+  F16 best_tap = F16::set1(static_cast<float>(row.first_tap + kw_begin));
   for (int64_t kd = 0; kd < row.taps_d; ++kd) {
     for (int64_t kh = 0; kh < row.taps_h; ++kh) {
-      const float* line =
-          row.x + kd * row.plane_pitch + kh * row.row_pitch + ow * stride - row.padding_w;
+      const float* line = x + kd * row.plane_pitch + kh * row.row_pitch;
       const int64_t first = row.first_tap + kd * row.tap_plane_pitch + kh * row.kernel_w;
       for (int64_t kw = kw_begin; kw < kw_end; ++kw) {
-        const auto tap = static_cast<float>(first + kw);
-        for (int64_t i = 0; i < count; ++i) {
-          const float z = line[i * stride + kw] * scale + shift;
-          const float value = z > 0.0F ? z : z * slope;
-          const bool wins = !begun || value > best[i];
-          best[i] = wins ? value : best[i];
-          best_tap[i] = wins ? tap : best_tap[i];
-        }
-        begun = true;
+        const F16 value = value_at(line + kw);
+        const F16 tap = F16::set1(static_cast<float>(first + kw));
+        best_tap = select_greater(value, best, tap, best_tap);
+        best = max(value, best);
       }
     }
   }
-  if (row.y != nullptr) {
-    for (int64_t i = 0; i < count; ++i) row.y[ow + i] = best[i];
-  }
-  if (row.tap != nullptr) {
-    for (int64_t i = 0; i < count; ++i) row.tap[ow + i] = best_tap[i];
-  }
+  if (row.y != nullptr) store_some(best, row.y + ow, count);
+  if (row.tap != nullptr) store_some(best_tap, row.tap + ow, count);
 }
 
-/// Up to 64 neighbouring windows at a time where all their taps lie in the input, else one.
-template <class Stride>
-void plain_row(const MaxPoolRow& row, Stride stride) {
+/// Up to 16 neighbouring windows at a time where all their taps lie in the input, else one.
+void plain_row(const MaxPoolRow& row, const LoadTransform16& transform) {
   int64_t ow = 0;
   while (ow < row.num_outputs) {
-    const int64_t first = ow * stride - row.padding_w;
+    const int64_t first = ow * row.stride_w - row.padding_w;
     const int64_t fitting = first < 0 || first + row.kernel_w > row.width
                                 ? 1
                                 : (row.width - row.kernel_w - first) / row.stride_w + 1;
-    int64_t count = row.num_outputs - ow < 64 ? row.num_outputs - ow : 64;
+    int64_t count = row.num_outputs - ow < 16 ? row.num_outputs - ow : 16;
     if (fitting < count) count = fitting;
     const int64_t kw_begin = first < 0 ? -first : 0;
     const int64_t kw_end = first + row.kernel_w > row.width ? row.width - first : row.kernel_w;
-    plain_windows(row, stride, ow, count, kw_begin, kw_end);
+    plain_windows(row, transform, ow, count, kw_begin, kw_end);
     ow += count;
   }
 }
@@ -110,11 +94,11 @@ void plain_row(const MaxPoolRow& row, Stride stride) {
 }  // namespace
 
 void max_pool_row(const MaxPoolRow& row) {
+  const LoadTransform16 transform{F16::load(row.scale), F16::load(row.shift), F16::set1(row.slope)};
   if (row.block_width == 1) {
-    row.stride_w == 2 ? plain_row(row, Two{}) : plain_row(row, row.stride_w);
+    plain_row(row, transform);
     return;
   }
-  const LoadTransform16 transform{F16::load(row.scale), F16::load(row.shift), F16::set1(row.slope)};
   row.tap != nullptr ? blocked_row<true>(row, transform) : blocked_row<false>(row, transform);
 }
 
@@ -166,17 +150,52 @@ void blocked_backward_row(const MaxPoolBackwardRow& row) {
         const int64_t position =
             row.first_position - od * row.position_step_d - oh * row.position_step_h;
         for_each_window(row, along, [&](int64_t window, int64_t tap) {
-          // |taps - here| < 1/2, in terms of the one comparison there is.
-          const F16 distance =
-              F16::load(taps + window * 16) - F16::set1(static_cast<float>(position + tap));
-          sum = sum + select_greater(F16::set1(0.25F), distance * distance,
-                                     F16::load(grad_y + window * 16), F16::zero());
+          const F16 here = F16::set1(static_cast<float>(position + tap));
+          sum = sum + select_equal(F16::load(taps + window * 16), here,
+                                   F16::load(grad_y + window * 16), F16::zero());
         });
       }
     }
     sum.store(row.grad_x + w * 16);
   }
 }
+
+/// Windows of two voxels side by side, one row of them at most: a voxel belongs to one window.
+bool are_pairs(const MaxPoolBackwardRow& row) {
+  return row.kernel_w == 2 && row.stride_w == 2 && row.padding_w == 0 && row.windows_d == 1 &&
+         row.windows_h == 1;
+}
+
+void plain_pairs_backward(const MaxPoolBackwardRow& row) {
+  const F16 first = F16::set1(static_cast<float>(row.first_position));
+  const F16 second = F16::set1(static_cast<float>(row.first_position + 1));
+  const F16 zero = F16::zero();
+  const auto base = [&](int64_t w, int64_t count) {
+    return row.base != nullptr ? load_some(row.base + w, count) : zero;
+  };
+  for (int64_t o = 0; o < row.num_windows_w; o += 16) {
+    const int64_t count = row.num_windows_w - o < 16 ? row.num_windows_w - o : 16;
+    const F16 tap = load_some(row.tap + o, count);
+    const F16 grad_y = load_some(row.grad_y + o, count);
+    F16 low;
+    F16 high;
+    interleave(select_equal(tap, first, grad_y, zero), select_equal(tap, second, grad_y, zero), low,
+               high);
+    store_some(base(2 * o, 2 * count) + low, row.grad_x + 2 * o, 2 * count);
+    if (count > 8) {
+      const int64_t rest = 2 * count - 16;
+      store_some(base(2 * o + 16, rest) + high, row.grad_x + 2 * o + 16, rest);
+    }
+  }
+  for (int64_t w = 2 * row.num_windows_w; w < row.width; ++w) {
+    row.grad_x[w] = row.base != nullptr ? row.base[w] : 0.0F;
+  }
+}
+
+/// The stride of 2 known to the compiler.
+struct Two {
+  constexpr operator int64_t() const { return 2; }
+};
 
 /// Tap by tap from the last: so each voxel meets its windows in rising order.
 template <class Stride>
@@ -211,6 +230,8 @@ void plain_backward_row(const MaxPoolBackwardRow& row, Stride stride) {
 void max_pool_backward_row(const MaxPoolBackwardRow& row) {
   if (row.block_width == 16) {
     blocked_backward_row(row);
+  } else if (are_pairs(row)) {
+    plain_pairs_backward(row);
   } else if (row.stride_w == 2) {
     plain_backward_row(row, Two{});
   } else {

@@ -1,16 +1,10 @@
 #include "wholemount/ops/resize/upsample_rows.h"
 
-#include "wholemount/base/simd/f16.h"
+#include "wholemount/base/simd/f16_shuffle.h"
 
 namespace wholemount::WM_ISA {
 
 namespace {
-
-F16 load_part(const float* p, int64_t count) {
-  float buffer[16] = {};
-  for (int64_t i = 0; i < count; ++i) buffer[i] = p[i];
-  return F16::load(buffer);
-}
 
 template <bool kIdentity, class Load>
 F16 combine(const CombineRows& rows, const LoadTransform16& transform, int64_t i, Load load) {
@@ -36,7 +30,7 @@ void combine_all(const CombineRows& rows) {
   if (rest > 0) {
     float buffer[16];
     combine<kIdentity>(rows, transform, i, [rest](const float* p) {
-      return load_part(p, rest);
+      return load_some(p, rest);
     }).store(buffer);
     for (int64_t k = 0; k < rest; ++k) rows.y[i + k] = buffer[k];
   }
@@ -71,25 +65,25 @@ void expand_plain_voxel(const ExpandRow& row, int64_t w) {
   }
 }
 
-/// Two phases a voxel in one loop, which the compiler turns into interleaved stores.
+/// Two phases a voxel: sixteen voxels at a time, their phases interleaved.
 void expand_plain_by_two(const ExpandRow& row) {
   expand_plain_voxel(row, 0);
   if (row.width == 1) return;
-  const float* x = row.x;
-  float* __restrict__ y = row.y;
-  const int64_t inner = row.width - 1;
-  if (row.begins_before == 0) {
-    for (int64_t w = 1; w < inner; ++w) {
-      y[2 * w] = x[w];
-      y[2 * w + 1] = x[w];
+  const bool linear = row.begins_before != 0;
+  const F16 weight0 = F16::set1(row.weight[0]);
+  const F16 weight1 = F16::set1(row.weight[1]);
+  for (int64_t w = 1; w < row.width - 1; w += 16) {
+    const int64_t count = row.width - 1 - w < 16 ? row.width - 1 - w : 16;
+    const F16 here = load_some(row.x + w, count);
+    F16 even = here;
+    F16 odd = here;
+    if (linear) {
+      const F16 before = load_some(row.x + w - 1, count);
+      const F16 after = load_some(row.x + w + 1, count);
+      even = fma(weight0, here - before, before);
+      odd = fma(weight1, after - here, here);
     }
-  } else {
-    const float weight0 = row.weight[0];
-    const float weight1 = row.weight[1];
-    for (int64_t w = 1; w < inner; ++w) {
-      y[2 * w] = x[w - 1] + weight0 * (x[w] - x[w - 1]);
-      y[2 * w + 1] = x[w] + weight1 * (x[w + 1] - x[w]);
-    }
+    store_some_interleaved(even, odd, row.y + 2 * w, count);
   }
   expand_plain_voxel(row, row.width - 1);
 }
@@ -131,23 +125,45 @@ void upsample_fence() {
 #endif
 }
 
+namespace {
+
+void contract_plain_voxel(const ContractRow& row, const ContractRow::Weights& weights, int64_t w) {
+  const float* x = row.x + w * row.factor + weights.offset;
+  float sum = 0.0F;
+  for (int64_t k = 0; k < weights.count; ++k) sum += x[k] * weights.values[k];
+  row.grad_x[w] = sum;
+}
+
+void contract_plain(const ContractRow& row) {
+  contract_plain_voxel(row, row.first, 0);
+  for (int64_t w = 1; w < row.width - 1; w += 16) {
+    const int64_t count = row.width - 1 - w < 16 ? row.width - 1 - w : 16;
+    const float* x = row.x + w * row.factor + row.inner.offset;
+    F16 sum = F16::zero();
+    for (int64_t k = 0; k < row.inner.count; ++k) {
+      sum = fma(load_some_strided(x + k, row.factor, count), F16::set1(row.inner.values[k]), sum);
+    }
+    store_some(sum, row.grad_x + w, count);
+  }
+  if (row.width > 1) contract_plain_voxel(row, row.last, row.width - 1);
+}
+
+}  // namespace
+
 void contract_row(const ContractRow& row) {
-  const int64_t bw = row.block_width;
+  if (row.block_width == 1) {
+    contract_plain(row);
+    return;
+  }
   for (int64_t w = 0; w < row.width; ++w) {
     const ContractRow::Weights& weights =
         w == 0 ? row.first : (w == row.width - 1 ? row.last : row.inner);
-    const float* x = row.x + (w * row.factor + weights.offset) * bw;
-    if (bw == 16) {
-      F16 sum = F16::zero();
-      for (int64_t k = 0; k < weights.count; ++k) {
-        sum = fma(F16::load(x + k * 16), F16::set1(weights.values[k]), sum);
-      }
-      sum.store(row.grad_x + w * 16);
-    } else {
-      float sum = 0.0F;
-      for (int64_t k = 0; k < weights.count; ++k) sum += x[k] * weights.values[k];
-      row.grad_x[w] = sum;
+    const float* x = row.x + (w * row.factor + weights.offset) * 16;
+    F16 sum = F16::zero();
+    for (int64_t k = 0; k < weights.count; ++k) {
+      sum = fma(F16::load(x + k * 16), F16::set1(weights.values[k]), sum);
     }
+    sum.store(row.grad_x + w * 16);
   }
 }
 
