@@ -21,9 +21,30 @@ inline void interleave(F16 even, F16 odd, F16& low, F16& high) {
   high.v = _mm512_permutex2var_ps(even.v, second, odd.v);
 }
 
+/// before[15], here[0], ... here[14].
+inline F16 shift_up(F16 before, F16 here) {
+  return {_mm512_castsi512_ps(
+      _mm512_alignr_epi32(_mm512_castps_si512(here.v), _mm512_castps_si512(before.v), 15))};
+}
+/// here[1], ... here[15], after[0].
+inline F16 shift_down(F16 here, F16 after) {
+  return {_mm512_castsi512_ps(
+      _mm512_alignr_epi32(_mm512_castps_si512(after.v), _mm512_castps_si512(here.v), 1))};
+}
+
 #elif defined(__AVX2__)
 
 namespace detail {
+inline __m256 shift_up_eight(__m256 before, __m256 here) {
+  const __m256 middle = _mm256_permute2f128_ps(before, here, 0x21);
+  return _mm256_castsi256_ps(
+      _mm256_alignr_epi8(_mm256_castps_si256(here), _mm256_castps_si256(middle), 12));
+}
+inline __m256 shift_down_eight(__m256 here, __m256 after) {
+  const __m256 middle = _mm256_permute2f128_ps(here, after, 0x21);
+  return _mm256_castsi256_ps(
+      _mm256_alignr_epi8(_mm256_castps_si256(middle), _mm256_castps_si256(here), 4));
+}
 inline __m256 eight_of_every_second(const float* p) {
   const __m256 mixed = _mm256_blend_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 7), 0xAA);
   return _mm256_permutevar8x32_ps(mixed, _mm256_set_epi32(7, 5, 3, 1, 6, 4, 2, 0));
@@ -35,6 +56,12 @@ inline void interleave_eight(__m256 even, __m256 odd, __m256& low, __m256& high)
   high = _mm256_permute2f128_ps(a, b, 0x31);
 }
 }  // namespace detail
+inline F16 shift_up(F16 before, F16 here) {
+  return {detail::shift_up_eight(before.hi, here.lo), detail::shift_up_eight(here.lo, here.hi)};
+}
+inline F16 shift_down(F16 here, F16 after) {
+  return {detail::shift_down_eight(here.lo, here.hi), detail::shift_down_eight(here.hi, after.lo)};
+}
 inline F16 load_every_second(const float* p) {
   return {detail::eight_of_every_second(p), detail::eight_of_every_second(p + 16)};
 }
@@ -45,6 +72,16 @@ inline void interleave(F16 even, F16 odd, F16& low, F16& high) {
 
 #else
 
+inline F16 shift_up(F16 before, F16 here) {
+  F16 r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = i == 0 ? before.lane[15] : here.lane[i - 1];
+  return r;
+}
+inline F16 shift_down(F16 here, F16 after) {
+  F16 r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = i == 15 ? after.lane[0] : here.lane[i + 1];
+  return r;
+}
 inline F16 load_every_second(const float* p) {
   F16 r;
   for (int i = 0; i < 16; ++i) r.lane[i] = p[2 * i];

@@ -106,6 +106,8 @@ class UpsampleKernel final : public UpsampleKernelBase {
     ExpandRow expand{
         scratch,         nullptr,       block_width_, geometry_.w.input(), geometry_.w.factor(),
         weights_.data(), begins_before_};
+    const TensorView& y = args.outputs[0].view;
+    const bool large = block_width_ == 16 && y.desc.bytes() >= kStreamBytes;
     for (int64_t od = task.box.begin.d; od < task.box.end.d; ++od) {
       const UpsampleAxis::Taps d = geometry_.d.taps(od);
       for (int64_t oh = task.box.begin.h; oh < task.box.end.h; ++oh) {
@@ -120,10 +122,8 @@ class UpsampleKernel final : public UpsampleKernelBase {
         add(d.second, h.first, d.weight * (1.0 - h.weight));
         add(d.second, h.second, d.weight * h.weight);
         sum.flush();
-        const TensorView& y = args.outputs[0].view;
         expand.y = y.at<float>(task.n, task.block, od, oh);
-        expand.stream = block_width_ == 16 && y.desc.bytes() >= kStreamBytes &&
-                        reinterpret_cast<uintptr_t>(expand.y) % 64 == 0;
+        expand.stream = large && reinterpret_cast<uintptr_t>(expand.y) % 64 == 0;
         expand_(expand);
       }
     }

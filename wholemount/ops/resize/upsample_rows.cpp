@@ -65,27 +65,37 @@ void expand_plain_voxel(const ExpandRow& row, int64_t w) {
   }
 }
 
-/// Two phases a voxel: sixteen voxels at a time, their phases interleaved.
+/// The sixteen voxels from w on; the row's last voxel is repeated beyond its end.
+F16 voxels_from(const ExpandRow& row, int64_t w) {
+  if (w + 16 <= row.width) return F16::load(row.x + w);
+  alignas(64) float buffer[16];
+  for (int64_t i = 0; i < 16; ++i) buffer[i] = row.x[w + i < row.width ? w + i : row.width - 1];
+  return F16::load(buffer);
+}
+
+/// Two phases a voxel: sixteen voxels at a time, their phases interleaved. Neighbours come out of
+/// registers: a load that straddles two vectors just written to the row would wait until they have
+/// reached the cache, behind all the results written before them.
 void expand_plain_by_two(const ExpandRow& row) {
-  expand_plain_voxel(row, 0);
-  if (row.width == 1) return;
   const bool linear = row.begins_before != 0;
   const F16 weight0 = F16::set1(row.weight[0]);
   const F16 weight1 = F16::set1(row.weight[1]);
-  for (int64_t w = 1; w < row.width - 1; w += 16) {
-    const int64_t count = row.width - 1 - w < 16 ? row.width - 1 - w : 16;
-    const F16 here = load_some(row.x + w, count);
+  F16 here = voxels_from(row, 0);
+  F16 previous = F16::set1(row.x[0]);
+  for (int64_t w = 0; w < row.width; w += 16) {
+    const F16 next =
+        w + 16 < row.width ? voxels_from(row, w + 16) : F16::set1(row.x[row.width - 1]);
     F16 even = here;
     F16 odd = here;
     if (linear) {
-      const F16 before = load_some(row.x + w - 1, count);
-      const F16 after = load_some(row.x + w + 1, count);
+      const F16 before = shift_up(previous, here);
       even = fma(weight0, here - before, before);
-      odd = fma(weight1, after - here, here);
+      odd = fma(weight1, shift_down(here, next) - here, here);
     }
-    store_some_interleaved(even, odd, row.y + 2 * w, count);
+    store_some_interleaved(even, odd, row.y + 2 * w, row.width - w < 16 ? row.width - w : 16);
+    previous = here;
+    here = next;
   }
-  expand_plain_voxel(row, row.width - 1);
 }
 
 template <bool kStream>
