@@ -43,7 +43,7 @@ struct Options {
 };
 
 /// Seconds of one run of a contestant.
-double seconds_of(Contestant& contestant, int threads) {
+double seconds_of_run(Contestant& contestant, int threads) {
   return seconds_of([&] { contestant.run(); }, threads);
 }
 
@@ -78,13 +78,13 @@ void time_pass(const LayerCase& layer, Pass pass, const Options& options, Thread
   if (direct) direct->run();
   for (int round = 0; round < options.rounds; ++round) {
     peaks.push_back(peak_flops_of(pool, options.target.isa));
-    own.push_back(seconds_of(*ours, options.threads));
+    own.push_back(seconds_of_run(*ours, options.threads));
     of_peak.push_back(static_cast<double>(flops) / own.back() / peaks.back());
     if (rival) {
-      theirs.push_back(seconds_of(*rival, options.threads));
+      theirs.push_back(seconds_of_run(*rival, options.threads));
       ratios.push_back(theirs.back() / own.back());
     }
-    if (direct) plain.push_back(seconds_of(*direct, options.threads));
+    if (direct) plain.push_back(seconds_of_run(*direct, options.threads));
   }
   const double seconds = median(own);
   std::printf("%-30s %-15s %9.2f ms %8.1f GFLOPS %6.1f %% peak %6.1f GB/s", layer.text.c_str(),

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "wholemount/ops/conv/correlation_scratch.h"
 #include "wholemount/ops/conv/inner/correlation_plane.h"
+#include "wholemount/ops/conv/inner/few_outputs.h"
 #include "wholemount/ops/conv/inner/rows.h"
-#include "wholemount/ops/conv/scratch_cursor.h"
 
 namespace wholemount {
 
@@ -68,29 +69,6 @@ std::string CorrelationKernel::refusal(const CorrelationProblem& problem) {
   return {};
 }
 
-/// Where a task's things lie in thread scratch; also used to size it.
-struct CorrelationKernel::Scratch {
-  Scratch(const CorrelationKernel& kernel, std::byte* base) : cursor(base) {
-    ring = cursor.take<float*>(static_cast<int64_t>(kernel.source_blocks_.size()));
-    for (size_t i = 0; i < kernel.source_blocks_.size(); ++i) {
-      float* block = cursor.take<float>(kernel.ring_.block_floats(kernel.source_blocks_[i]));
-      if (base != nullptr) ring[i] = block;
-    }
-    tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
-    chunks = cursor.take<CorrelationChunk>(static_cast<int64_t>(kernel.source_blocks_.size()));
-    bias = cursor.take<float>(32);
-    sums = cursor.take<float>(kernel.accumulator_floats_);
-    columns = cursor.take<float>(volume(kernel.problem_.geometry.kernel) * 16);
-  }
-  ScratchCursor cursor;
-  float** ring;
-  int64_t* tap_offsets;
-  CorrelationChunk* chunks;
-  float* bias;
-  float* sums;
-  float* columns;  ///< the kernel of sixteen channels, when weights are packed
-};
-
 CorrelationKernel::CorrelationKernel(CorrelationProblem problem, Isa isa, std::string reason)
     : problem_(std::move(problem)),
       isa_(isa),
@@ -133,12 +111,17 @@ void CorrelationKernel::build_classes() {
 void CorrelationKernel::build_groups(Isa isa) {
   const auto most = static_cast<size_t>(WM_PICK_ISA(isa, correlation_max_destinations)());
   const int64_t source_channels = problem_.source_channels();
+  const bool all_blocked = std::none_of(source_blocks_.begin(), source_blocks_.end(),
+                                        [](const ChannelBlock& block) { return block.plain; });
   int64_t offset = 0;
   for (size_t block = 0; block < destination_blocks_.size(); block += most) {
     const size_t count = std::min(most, destination_blocks_.size() - block);
-    groups_.push_back({block, static_cast<int32_t>(count), offset});
-    offset = checked_add(
-        offset, checked_multiply(source_channels * num_taps_, static_cast<int64_t>(count) * 16));
+    const bool few = count == 1 && destination_blocks_[block].plain && all_blocked;
+    groups_.push_back({block, static_cast<int32_t>(count), offset, few});
+    const int64_t vectors =
+        few ? static_cast<int64_t>(source_blocks_.size()) * few_channels(groups_.back())
+            : source_channels * static_cast<int64_t>(count);
+    offset = checked_add(offset, checked_multiply(vectors * num_taps_, 16));
   }
   shared_bytes_ = static_cast<size_t>(checked_multiply(offset, sizeof(float)));
 }
@@ -182,7 +165,9 @@ int64_t CorrelationKernel::chunk_blocks(const Group& group, const Class& one) co
 void CorrelationKernel::size_scratch() {
   const auto tile_voxels = WM_PICK_ISA(isa_, correlation_tile_voxels);
   int64_t slack = 0;
-  for (const Group& group : groups_) slack = std::max(slack, tile_voxels(group.num_blocks));
+  for (const Group& group : groups_) {
+    slack = std::max({slack, tile_voxels(group.num_blocks), group.few ? kFewOutputsSlack : 0});
+  }
   ring_ = SourceRing(problem_.geometry, box_.h, box_.w, slack);
   const int64_t flat = (box_.h - 1) * ring_.columns() + box_.w;
   for (const Group& group : groups_) {
@@ -257,6 +242,10 @@ void CorrelationKernel::pack_weights(int64_t task, const KernelArgs& args) const
   const auto num_sources = static_cast<int64_t>(source_blocks_.size());
   const Group& group = groups_[static_cast<size_t>(task / num_sources)];
   const ChannelBlock& source = source_blocks_[static_cast<size_t>(task % num_sources)];
+  if (group.few) {
+    pack_few_weights(group, source, task % num_sources, args);
+    return;
+  }
   const auto* weights =
       args.inputs[static_cast<size_t>(problem_.weights_input)].view.at<float>(0, 0);
   const int64_t source_stride = problem_.source_weight_stride();
@@ -308,7 +297,11 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
             ring_.tap_offset(problem_.geometry, jd, one.taps[t].od, one.taps[t].oh, one.taps[t].ow);
       }
       for (size_t group = task.first_group; group < task.last_group; ++group) {
-        correlate_group(task, groups_[group], one, jd, scratch, args);
+        if (groups_[group].few) {
+          correlate_few(task, groups_[group], one, jd, scratch, args);
+        } else {
+          correlate_group(task, groups_[group], one, jd, scratch, args);
+        }
       }
     }
   }

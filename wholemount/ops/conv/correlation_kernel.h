@@ -75,6 +75,8 @@ class CorrelationKernel : public Kernel {
     size_t first_block = 0;
     int32_t num_blocks = 1;
     int64_t weights_offset = 0;  ///< floats in the packed weights
+    /// 1 to 4 plain channels from blocked sources: summed over lanes (inner/few_outputs.h).
+    bool few = false;
   };
   struct Tap {
     int64_t od, oh, ow;
@@ -103,6 +105,13 @@ class CorrelationKernel : public Kernel {
   void size_scratch();
   [[nodiscard]] int64_t chunk_blocks(const Group& group, const Class& one) const;
   [[nodiscard]] Task task_at(int64_t task) const;
+  [[nodiscard]] int32_t few_channels(const Group& group) const {
+    return destination_blocks_[group.first_block].lanes;
+  }
+  void pack_few_weights(const Group& group, const ChannelBlock& source, int64_t source_index,
+                        const KernelArgs& args) const;
+  void correlate_few(const Task& task, const Group& group, const Class& one, int64_t jd,
+                     const Scratch& scratch, const KernelArgs& args) const;
   void pack_weights(int64_t task, const KernelArgs& args) const;
   void correlate_box(const Task& task, const KernelArgs& args) const;
   void correlate_group(const Task& task, const Group& group, const Class& one, int64_t jd,

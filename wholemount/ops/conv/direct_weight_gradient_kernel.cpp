@@ -21,6 +21,8 @@ constexpr int64_t kMinRows = 8;
 /// Voxels summed in registers before the sums go to memory; a run's rows of both operands stay in
 /// the first-level cache for all taps of a row.
 constexpr int64_t kRunVoxels = 256;
+/// Coarse voxels read where they lie are asked for this far ahead (prefetches may miss the tensor).
+constexpr int64_t kAheadVoxels = 96;
 
 /// Blocks of the other operand a vector must meet when it meets `per_block` multiply-adds in each.
 int64_t panel_blocks(int64_t per_block, size_t blocks) {
@@ -78,6 +80,9 @@ DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem pro
   };
   band_ = choose_band(rows_per_part_, g.w.count, fits);
   ring_ = SourceRing(g, band_.rows, band_.columns, 0);
+  plain_to_blocked_ = problem_.coarse.layout == Layout::blocked16 &&
+                      std::all_of(fine_blocks_.begin(), fine_blocks_.end(),
+                                  [](const ChannelBlock& block) { return block.plain; });
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
 
@@ -118,11 +123,12 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
   const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
   const auto pair = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
 
+  const bool rows_in_place =
+      plain_to_blocked_ &&
+      args.inputs[static_cast<size_t>(problem_.coarse_input)].transform.identity();
   int64_t loaded = band.begin.d * g.d.source_step;
   for (int64_t jd = band.begin.d; jd < band.end.d; ++jd) {
     ring_.load_planes(load, isa_, jd, loaded);
-    load_coarse(task, n, band, jd, scratch, args);
-    sum_bias(task, n, band, jd, args);
     int64_t tap = 0;
     for (const AxisTap& d : g.d.classes.front().taps) {
       for (const AxisTap& h : g.h.classes.front().taps) {
@@ -131,6 +137,12 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
         }
       }
     }
+    if (rows_in_place) {
+      sum_rows_in_place(task, n, band, jd, scratch, args);
+      continue;
+    }
+    load_coarse(task, n, band, jd, scratch, args);
+    sum_bias(task, n, band, jd, args);
     for (int64_t first = 0; first < flat; first += run_voxels) {
       for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
         const ChannelBlock& block = fine_blocks_[fine];
@@ -154,10 +166,47 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
               jd + 1 < band.end.d && !ahead.plain
                   ? view.at<float>(n, ahead.block, jd + 1, band.begin.h, band.begin.w) + first * 16
                   : nullptr;
+          run.few_coarse = ahead.plain ? ahead.lanes : 0;
           add_run(run);
         }
       }
     }
+  }
+}
+
+void DirectWeightGradientKernel::sum_rows_in_place(const Task& task, int64_t n, const Box3& band,
+                                                   int64_t jd, const Scratch& scratch,
+                                                   const KernelArgs& args) const {
+  const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
+  const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
+  const int64_t width = band.end.w - band.begin.w;
+  const int64_t run_voxels = divide_up(width, divide_up(width, kRunVoxels));
+  for (int64_t h = band.begin.h; h < band.end.h; ++h) {
+    const int64_t row = (h - band.begin.h) * ring_.columns();
+    for (size_t coarse = task.first_coarse; coarse < task.last_coarse; ++coarse) {
+      const float* voxels = view.at<float>(n, coarse_blocks_[coarse].block, jd, h, band.begin.w);
+      for (int64_t first = 0; first < width; first += run_voxels) {
+        for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
+          WeightGradientRun run{};
+          run.pitch = static_cast<int32_t>(fine_blocks_[fine].scratch_pitch());
+          run.fine = scratch.ring[fine - task.first_fine] + (row + first) * run.pitch;
+          run.lanes = fine_blocks_[fine].lanes;
+          run.tap_offsets = scratch.tap_offsets;
+          run.num_taps = static_cast<int32_t>(num_taps_);
+          run.length = std::min(run_voxels, width - first);
+          run.num_coarse = 1;
+          run.coarse[0] = voxels + first * 16;
+          run.sums[0] = partial(args, task.part, coarse, fine);
+          // Far enough ahead for the memory, near enough not to be forgotten.
+          run.next_coarse = run.coarse[0] + kAheadVoxels * 16;
+          add_run(run);
+        }
+      }
+    }
+    Box3 one = band;
+    one.begin.h = h;
+    one.end.h = h + 1;
+    sum_bias(task, n, one, jd, args);
   }
 }
 

@@ -8,7 +8,8 @@
 namespace wholemount {
 
 /// Direct weight gradient: a task copies the rows it needs to thread scratch and sums them in
-/// register tiles of taps x fine lanes x coarse channels. Thread scratch: about kRowsBytes.
+/// register tiles of taps x fine lanes x coarse channels. Coarse rows are read where they lie when
+/// the fine operand is plain, an image. Thread scratch: about kRowsBytes.
 class DirectWeightGradientKernel : public WeightGradientKernel {
  public:
   DirectWeightGradientKernel(WeightGradientProblem problem, Isa isa, std::string reason);
@@ -28,11 +29,16 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
   void sum_part(const Task& task, const KernelArgs& args) const override;
   void sum_band(const Task& task, int64_t n, const Box3& band, const Scratch& scratch,
                 const KernelArgs& args) const;
+  /// The plane jd of a band from coarse rows where they lie, which spares copying the larger
+  /// operand of an image's convolution.
+  void sum_rows_in_place(const Task& task, int64_t n, const Box3& band, int64_t jd,
+                         const Scratch& scratch, const KernelArgs& args) const;
   void load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
                    const Scratch& scratch, const KernelArgs& args) const;
 
   Band band_;
   SourceRing ring_;
+  bool plain_to_blocked_ = false;  ///< plain fine operands, a blocked coarse one
   size_t thread_bytes_ = 0;
 };
 

@@ -24,6 +24,12 @@ inline void multiply_add_in_order(F16& accumulator, const F16& a, const Broadcas
 inline void multiply_add_in_order(F16& accumulator, const F16& a, const float* x) {
   asm volatile("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(accumulator.v) : "v"(a.v), "m"(*x));
 }
+/// accumulator += a * x, x sixteen floats in memory, in program order.
+inline void multiply_add_vector(F16& accumulator, const F16& a, const float* x) {
+  asm volatile("vfmadd231ps %2, %1, %0"
+               : "+v"(accumulator.v)
+               : "v"(a.v), "m"(*reinterpret_cast<const __m512_u*>(x)));
+}
 inline Broadcast broadcast_in_order(const float* x) {
   Broadcast result;
   asm volatile("vbroadcastss %1, %0" : "=v"(result) : "m"(*x));
@@ -49,6 +55,15 @@ inline void multiply_add(F16& accumulator, const F16& a, const Broadcast& x) {
   asm volatile("vfmadd231ps %2, %1, %0" : "+x"(accumulator.hi) : "x"(a.hi), "x"(x));
 }
 
+inline void multiply_add_vector(F16& accumulator, const F16& a, const float* x) {
+  asm volatile("vfmadd231ps %2, %1, %0"
+               : "+x"(accumulator.lo)
+               : "x"(a.lo), "m"(*reinterpret_cast<const __m256_u*>(x)));
+  asm volatile("vfmadd231ps %2, %1, %0"
+               : "+x"(accumulator.hi)
+               : "x"(a.hi), "m"(*reinterpret_cast<const __m256_u*>(x + 8)));
+}
+
 #else
 
 using Broadcast = float;
@@ -56,6 +71,9 @@ inline Broadcast broadcast(const float* x) { return *x; }
 inline F16 load_operand(const float* a) { return F16::load(a); }
 inline void multiply_add(F16& accumulator, const F16& a, const Broadcast& x) {
   for (int lane = 0; lane < 16; ++lane) accumulator.lane[lane] += a.lane[lane] * x;
+}
+inline void multiply_add_vector(F16& accumulator, const F16& a, const float* x) {
+  for (int lane = 0; lane < 16; ++lane) accumulator.lane[lane] += a.lane[lane] * x[lane];
 }
 
 #endif

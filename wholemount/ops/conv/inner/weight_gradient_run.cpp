@@ -187,9 +187,90 @@ void sum_plain(const WeightGradientRun& run) {
   }
 }
 
+/// Blocked fine tensors against 1 to 4 coarse channels: a vector holds the fine channels, and the
+/// result is turned round when it goes to memory.
+template <int kTaps, int kChannels>
+void sum_few_coarse(const WeightGradientRun& run) {
+  for (int32_t first_tap = 0; first_tap < run.num_taps; first_tap += kTaps) {
+    const int32_t num_taps = run.num_taps - first_tap;
+    const float* fine[kTaps];
+#pragma GCC unroll 9
+    for (int tap = 0; tap < kTaps; ++tap) {
+      fine[tap] =
+          run.fine + run.tap_offsets[first_tap + (tap < num_taps ? tap : num_taps - 1)] * 16;
+    }
+    const float* coarse = run.coarse[0];
+    F16 sum[kTaps][kChannels];
+#pragma GCC unroll 9
+    for (int tap = 0; tap < kTaps; ++tap) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChannels; ++c) sum[tap][c] = F16::zero();
+    }
+    for (int64_t i = 0; i < run.length; ++i) {
+      F16 x[kTaps];
+#pragma GCC unroll 9
+      for (int tap = 0; tap < kTaps; ++tap) {
+        x[tap] = load_operand(fine[tap] + i * 16);
+#pragma GCC unroll 4
+        for (int c = 0; c < kChannels; ++c) {
+          multiply_add(sum[tap][c], x[tap], broadcast(coarse + i * 16 + c));
+        }
+      }
+    }
+#pragma GCC unroll 9
+    for (int tap = 0; tap < kTaps; ++tap) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChannels; ++c) {
+        if (tap < num_taps) {
+          float lanes[16];
+          sum[tap][c].store(lanes);
+          float* out = run.sums[0] + int64_t{first_tap + tap} * 256 + c;
+          for (int lane = 0; lane < 16; ++lane) out[lane * 16] += lanes[lane];
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void add_weight_gradient_run(const WeightGradientRun& run) {
+  if (run.few_coarse > 0 && run.pitch == 16) {
+#if defined(__AVX512F__)
+    switch (run.few_coarse) {
+      case 1:
+        return sum_few_coarse<9, 1>(run);
+      case 2:
+        return sum_few_coarse<9, 2>(run);
+      case 3:
+        return sum_few_coarse<6, 3>(run);
+      default:
+        return sum_few_coarse<5, 4>(run);
+    }
+#elif defined(__AVX2__)
+    switch (run.few_coarse) {
+      case 1:
+        return sum_few_coarse<5, 1>(run);
+      case 2:
+        return sum_few_coarse<3, 2>(run);
+      case 3:
+        return sum_few_coarse<2, 3>(run);
+      default:
+        return sum_few_coarse<1, 4>(run);
+    }
+#else
+    switch (run.few_coarse) {
+      case 1:
+        return sum_few_coarse<1, 1>(run);
+      case 2:
+        return sum_few_coarse<1, 2>(run);
+      case 3:
+        return sum_few_coarse<1, 3>(run);
+      default:
+        return sum_few_coarse<1, 4>(run);
+    }
+#endif
+  }
   if (run.pitch == 4 && run.num_coarse == 2) {
     for (int block = 0; block < 2; ++block) {
       WeightGradientRun single = run;

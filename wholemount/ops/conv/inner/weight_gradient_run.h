@@ -11,8 +11,11 @@ namespace wholemount {
 /// The run is summed in registers from zero and then added to memory (two levels), which keeps the
 /// rounding error of sums over millions of voxels near that of a short one.
 struct WeightGradientRun {
-  const float* coarse[2];      ///< first voxel of the run, 16 lanes a voxel
-  int32_t num_coarse;          ///< 1 or 2 (2 only where weight_gradient_max_coarse() is 2)
+  const float* coarse[2];  ///< first voxel of the run, 16 lanes a voxel
+  int32_t num_coarse;      ///< 1 or 2 (2 only where weight_gradient_max_coarse() is 2)
+  /// 1 to 4: the first coarse block holds that many channels and the other lanes are zero, which
+  /// pays at pitch 16 only; 0: up to sixteen.
+  int32_t few_coarse;
   const float* fine;           ///< voxel to which tap offset 0 of the run's first voxel points
   int32_t pitch;               ///< floats from a fine voxel to the next: 16, 4, or 32
   int32_t lanes;               ///< fine channels in use
@@ -24,8 +27,8 @@ struct WeightGradientRun {
   /// Pitch 32 only. The lines this many floats ahead are asked for in passing: those of the next
   /// row, which would otherwise arrive while everything waits.
   int64_t prefetch;
-  /// Pitch 4 only: where the coarse voxels of the next plane will be read, asked for in passing;
-  /// nullptr: none.
+  /// Pitch 4 only: where the coarse voxels of the next plane or row will be read, asked for in
+  /// passing; nullptr: none.
   const float* next_coarse;
 };
 WM_DECLARE_PER_ISA(void add_weight_gradient_run(const WeightGradientRun& run);)

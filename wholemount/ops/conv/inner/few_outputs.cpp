@@ -1,0 +1,73 @@
+#include "wholemount/ops/conv/inner/few_outputs.h"
+
+#include "wholemount/base/simd/f16_shuffle.h"
+#include "wholemount/base/simd/transpose16.h"
+#include "wholemount/ops/conv/inner/multiply_add.h"
+
+namespace wholemount::WM_ISA {
+
+namespace {
+
+// Voxels of the register tile, a divisor of sixteen.
+#if defined(__AVX512F__)
+constexpr int kTile = 16;
+#elif defined(__AVX2__)
+constexpr int kTile = 4;
+#else
+constexpr int kTile = 2;
+#endif
+
+/// The sums of kTile voxels from `first` on, lanes not yet added up, to sums[voxel][16].
+void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, float* sums) {
+  F16 sum[kTile];
+#pragma GCC unroll 16
+  for (int v = 0; v < kTile; ++v) sum[v] = F16::zero();
+  const float* weights = plane.weights + channel * 16;
+  for (int32_t block = 0; block < plane.num_blocks; ++block) {
+    const float* source = plane.sources[block] + first * 16;
+    for (int32_t tap = 0; tap < plane.num_taps; ++tap) {
+      const F16 w = load_operand(weights);
+      const float* x = source + plane.tap_offsets[tap] * 16;
+#pragma GCC unroll 16
+      for (int v = 0; v < kTile; ++v) multiply_add_vector(sum[v], w, x + v * 16);
+      weights += plane.channels * 16;
+    }
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < kTile; ++v) sum[v].store(sums + v * 16);
+}
+
+}  // namespace
+
+void correlate_few_outputs(const FewOutputsPlane& plane) {
+  alignas(64) float sums[256];
+  alignas(64) float lanes[256];
+  for (int64_t row = 0; row < plane.rows; ++row) {
+    for (int64_t column = 0; column < plane.columns; column += 16) {
+      const int64_t left = plane.columns - column;
+      const int64_t count = left < 16 ? left : 16;
+      for (int32_t c = 0; c < plane.channels; ++c) {
+        for (int64_t v = 0; v < count; v += kTile) {
+          sum_tile(plane, c, row * plane.row_pitch + column + v, sums + v * 16);
+        }
+        transpose16(sums, 16, lanes, 16);
+        F16 total[4];
+        for (int k = 0; k < 4; ++k) total[k] = F16::load(lanes + k * 16);
+        for (int k = 4; k < 16; ++k) total[k % 4] = total[k % 4] + F16::load(lanes + k * 16);
+        const F16 result =
+            ((total[0] + total[1]) + (total[2] + total[3])) + F16::set1(plane.bias[c]);
+        float* out = plane.out + row * plane.out_row_pitch + column * plane.out_voxel_step +
+                     c * plane.out_channel_pitch;
+        if (plane.out_voxel_step == 1) {
+          store_some(result, out, count);
+          continue;
+        }
+        alignas(64) float buffer[16];
+        result.store(buffer);
+        for (int64_t v = 0; v < count; ++v) out[v * plane.out_voxel_step] = buffer[v];
+      }
+    }
+  }
+}
+
+}  // namespace wholemount::WM_ISA
