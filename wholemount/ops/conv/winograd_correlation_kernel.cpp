@@ -21,11 +21,10 @@ constexpr int64_t kCachedWeightBytes = int64_t{1} << 20;
 /// Such weights come from afar for every block of tiles, which must give them enough to do.
 constexpr int64_t kMinDeepTiles = 28;
 constexpr int64_t kMaxBlockTiles = 112;
+constexpr int64_t kMaxChunkTiles = 28;
 /// Larger results leave the caches before they are read again: written past them they need not be
 /// brought in first.
 constexpr int64_t kStreamBytes = int64_t{16} << 20;
-/// Added to the distance of frequencies: powers of two would map them to few cache sets.
-constexpr int64_t kPitchPad = 16;
 
 }  // namespace
 
@@ -49,17 +48,24 @@ WinogradWork WinogradCorrelationKernel::work(const CorrelationProblem& problem) 
 
 struct WinogradCorrelationKernel::Scratch {
   Scratch(const WinogradCorrelationKernel& kernel, std::byte* base) : cursor(base) {
-    const int64_t frequencies = kernel.shape_.frequencies();
+    const int64_t points = kernel.shape_.points.w;
+    const int64_t rows = kernel.shape_.frequencies() / points;
     bias = cursor.take<float>(16);
     taps = cursor.take<float>(27 * 16);
-    source = cursor.take<float>(checked_multiply(frequencies, kernel.source_pitch_));
-    result = cursor.take<float>(checked_multiply(frequencies, kernel.result_pitch_));
+    runs = cursor.take<WinogradRun>(kernel.blocks_.max_runs());
+    source = cursor.take<float>(checked_multiply(points, kernel.source_pitch_));
+    products = cursor.take<float>(checked_multiply(points, kernel.products_pitch_));
+    columns = cursor.take<float>(checked_multiply(rows, kernel.columns_pitch_));
+    result = cursor.take<float>(checked_multiply(rows, kernel.result_pitch_));
   }
   ScratchCursor cursor;
   float* bias;
   float* taps;
-  float* source;
-  float* result;
+  WinogradRun* runs;
+  float* source;    ///< [frequency along w][source block][tile of a chunk][16]
+  float* products;  ///< [frequency along w][block of a group][tile of a chunk][16]
+  float* columns;   ///< [frequency pair][source block][column][16]
+  float* result;    ///< [frequency pair][destination block][column][16]
 };
 
 WinogradCorrelationKernel::WinogradCorrelationKernel(CorrelationProblem problem, WinogradTile tile,
@@ -88,7 +94,7 @@ void WinogradCorrelationKernel::build_groups() {
     offset = checked_add(
         offset, checked_multiply(problem_.source_channels(), static_cast<int64_t>(count) * 16));
   }
-  weights_pitch_ = offset + kPitchPad;
+  weights_pitch_ = odd_pitch(offset / 16);
   shared_bytes_ = static_cast<size_t>(checked_multiply(
       checked_multiply(weights_pitch_, shape_.frequencies()), int64_t{sizeof(float)}));
 }
@@ -103,11 +109,12 @@ void WinogradCorrelationKernel::choose_tasks() {
   const int64_t least = deep ? round_up(kMinDeepTiles, step) : step;
 
   // Blocks of tiles, first as if one task took all destination blocks.
+  const int64_t line = 16 * int64_t{sizeof(float)};
+  const auto num_sources = static_cast<int64_t>(source_blocks_.size());
+  const int64_t group_blocks = groups_.empty() ? 1 : int64_t{groups_.front().num_blocks};
   const auto block_tiles = [&](int64_t groups) {
-    const int64_t destinations =
-        groups * (groups_.empty() ? 1 : int64_t{groups_.front().num_blocks});
-    const int64_t tile_bytes = shape_.frequencies() * 16 * int64_t{sizeof(float)} *
-                               (static_cast<int64_t>(source_blocks_.size()) + destinations);
+    const int64_t tile_bytes = shape_.frequencies() / shape_.points.w * shape_.outputs.w * line *
+                               (num_sources + groups * group_blocks);
     const int64_t left = deep ? kBlockBytes / 2 : kBlockBytes - static_cast<int64_t>(shared_bytes_);
     return std::clamp(left / tile_bytes / step * step, least,
                       std::max(least, kMaxBlockTiles / step * step));
@@ -117,28 +124,33 @@ void WinogradCorrelationKernel::choose_tasks() {
   group_parts_ = std::clamp<int64_t>(divide_up(kWantedWithParts, runs), 1, num_groups);
   groups_per_part_ = divide_up(num_groups, group_parts_);
   group_parts_ = divide_up(num_groups, groups_per_part_);
-  block_tiles_ = std::min(block_tiles(groups_per_part_), round_up(sample_tiles, step));
+  const int64_t block = std::min(block_tiles(groups_per_part_), round_up(sample_tiles, step));
+  const int64_t chunk_bytes = shape_.points.w * line * (num_sources + group_blocks);
+  const int64_t chunk =
+      std::clamp(std::min(kChunkBytes / chunk_bytes, kMaxChunkTiles) / step * step, step,
+                 round_up(block, step));
+  blocks_ = {shape_, tiles_.w, block, chunk};
 
   // Tasks: whole planes of tiles or even pieces of one, for narrow slabs; small planes in one go.
   const int64_t wanted = std::max(divide_up(kWantedTasks, n * group_parts_), tiles_.d);
-  if (plane_tiles >= 8 * block_tiles_) {
+  if (plane_tiles >= 8 * blocks_.block_tiles) {
     unit_tiles_ = plane_tiles;
-    const int64_t pieces =
-        std::clamp<int64_t>(divide_up(wanted, tiles_.d), 1, plane_tiles / (4 * block_tiles_));
-    run_tiles_ = round_up(divide_up(plane_tiles, pieces), block_tiles_);
+    const int64_t pieces = std::clamp<int64_t>(divide_up(wanted, tiles_.d), 1,
+                                               plane_tiles / (4 * blocks_.block_tiles));
+    run_tiles_ = round_up(divide_up(plane_tiles, pieces), blocks_.block_tiles);
   } else {
     unit_tiles_ = sample_tiles;
-    run_tiles_ = round_up(divide_up(sample_tiles, wanted), block_tiles_);
+    run_tiles_ = round_up(divide_up(sample_tiles, wanted), blocks_.block_tiles);
   }
   num_units_ = divide_up(sample_tiles, unit_tiles_);
   runs_per_unit_ = divide_up(unit_tiles_, run_tiles_);
 
-  const int64_t block_floats = block_tiles_ * 16;
-  source_pitch_ =
-      checked_multiply(static_cast<int64_t>(source_blocks_.size()), block_floats) + kPitchPad;
-  const int64_t most_destinations =
-      groups_per_part_ * (groups_.empty() ? 1 : int64_t{groups_.front().num_blocks});
-  result_pitch_ = checked_multiply(most_destinations, block_floats) + kPitchPad;
+  block_columns_ = blocks_.max_columns();
+  columns_pitch_ = odd_pitch(checked_multiply(num_sources, block_columns_));
+  result_pitch_ =
+      odd_pitch(checked_multiply(groups_per_part_ * group_blocks, block * shape_.outputs.w));
+  source_pitch_ = odd_pitch(checked_multiply(num_sources, chunk));
+  products_pitch_ = odd_pitch(group_blocks * chunk);
 }
 
 std::string WinogradCorrelationKernel::name() const {
@@ -213,11 +225,14 @@ void WinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs& a
   }
   const Task one = task_at(task);
   const Scratch scratch(*this, args.thread_scratch);
-  for (int64_t first = one.first_tile; first < one.last_tile; first += block_tiles_) {
-    const int64_t last = std::min(first + block_tiles_, one.last_tile);
-    transform_source(one, first, last, scratch, args);
-    multiply(one, last - first, scratch, args);
-    transform_result(one, first, last, scratch, args);
+  for (int64_t first = one.first_tile; first < one.last_tile; first += blocks_.block_tiles) {
+    const int64_t last = std::min(first + blocks_.block_tiles, one.last_tile);
+    const auto runs = blocks_.cut({0, 0, 0}, tiles_, first, last, scratch.runs);
+    transform_source(one, runs, scratch, args);
+    for (int64_t row = 0; row < shape_.points.d * shape_.points.h; ++row) {
+      multiply(one, runs, row, scratch, args);
+    }
+    transform_result(one, runs, scratch, args);
   }
 }
 
@@ -252,87 +267,110 @@ void WinogradCorrelationKernel::transform_weights(int64_t task, const KernelArgs
   }
 }
 
-WinogradCorrelationKernel::Run WinogradCorrelationKernel::run_at(int64_t tile, int64_t first,
-                                                                 int64_t last) const {
-  Run run;
-  run.tile = {tile / (tiles_.h * tiles_.w), tile / tiles_.w % tiles_.h, tile % tiles_.w};
-  run.position = tile - first;
-  run.count = std::min(tiles_.w - run.tile.w, last - tile);
-  return run;
-}
-
-void WinogradCorrelationKernel::transform_source(const Task& task, int64_t first, int64_t last,
+void WinogradCorrelationKernel::transform_source(const Task& task,
+                                                 std::span<const WinogradRun> runs,
                                                  const Scratch& scratch,
                                                  const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
-  const auto transform_row = WM_PICK_ISA(isa_, winograd_input_row);
-  // What of [start, start + count) exists, counted from start.
-  const auto existing = [](int64_t start, int64_t count, int64_t extent, int64_t& begin,
-                           int64_t& end) {
-    begin = std::max<int64_t>(-start, 0);
-    end = std::min(extent - start, count);
-  };
+  const auto transform_columns = WM_PICK_ISA(isa_, winograd_input_columns);
   for (size_t index = 0; index < source_blocks_.size(); ++index) {
     const ChannelBlock& block = source_blocks_[index];
     const InputView& input = args.inputs[static_cast<size_t>(problem_.first_source + block.tensor)];
     const BlockTransform transform = block_transform(input.transform, block);
-    for (int64_t tile = first; tile < last;) {
-      const Run run = run_at(tile, first, last);
+    for (const WinogradRun& run : runs) {
       const int64_t d = run.tile.d * shape_.outputs.d + g.d.min_offset;
       const int64_t h = run.tile.h * shape_.outputs.h + g.h.min_offset;
       const int64_t w = run.tile.w * shape_.outputs.w + g.w.min_offset;
-      WinogradInputRow row{};
-      row.source = input.view.at<float>(task.n, block.block, d, h, w);
-      row.plane_pitch = input.view.plane_pitch;
-      row.row_pitch = input.view.row_pitch;
-      existing(d, shape_.points.d, g.d.source_extent, row.d_begin, row.d_end);
-      existing(h, shape_.points.h, g.h.source_extent, row.h_begin, row.h_end);
-      existing(w, run.count * shape_.outputs.w + shape_.points.w - shape_.outputs.w,
-               g.w.source_extent, row.w_begin, row.w_end);
-      row.num_tiles = run.count;
-      row.transformed = transform.active;
-      row.scale = transform.scale;
-      row.shift = transform.shift;
-      row.slope = transform.slope;
-      row.destination =
-          scratch.source + (static_cast<int64_t>(index) * block_tiles_ + run.position) * 16;
-      row.frequency_pitch = source_pitch_;
-      transform_row(shape_.tile, row);
-      tile += run.count;
+      const WinogradExisting planes = existing(d, shape_.points.d, g.d.source_extent);
+      const WinogradExisting rows = existing(h, shape_.points.h, g.h.source_extent);
+      WinogradInputColumns columns{};
+      columns.num_columns = blocks_.columns(run);
+      const WinogradExisting voxels = existing(w, columns.num_columns, g.w.source_extent);
+      columns.source = input.view.at<float>(task.n, block.block, d, h, w);
+      columns.plane_pitch = input.view.plane_pitch;
+      columns.voxel_row_pitch = input.view.row_pitch;
+      columns.d_begin = planes.begin;
+      columns.d_end = planes.end;
+      columns.h_begin = rows.begin;
+      columns.h_end = rows.end;
+      columns.w_begin = voxels.begin;
+      columns.w_end = voxels.end;
+      columns.transformed = transform.active;
+      columns.scale = transform.scale;
+      columns.shift = transform.shift;
+      columns.slope = transform.slope;
+      columns.destination =
+          scratch.columns + (static_cast<int64_t>(index) * block_columns_ + run.column) * 16;
+      columns.row_pitch = columns_pitch_;
+      transform_columns(shape_.tile, columns);
     }
   }
 }
 
-void WinogradCorrelationKernel::multiply(const Task& task, int64_t num_tiles,
-                                         const Scratch& scratch, const KernelArgs& args) const {
+void WinogradCorrelationKernel::multiply(const Task& task, std::span<const WinogradRun> runs,
+                                         int64_t row, const Scratch& scratch,
+                                         const KernelArgs& args) const {
+  const auto transform_source_axis = WM_PICK_ISA(isa_, winograd_input_axis);
   const auto multiply_tiles = WM_PICK_ISA(isa_, winograd_product);
+  const auto transform_products = WM_PICK_ISA(isa_, winograd_output_axis);
+  const int64_t points = shape_.points.w;
   const size_t first_block = groups_[task.first_group].first_block;
-  for (int64_t f = 0; f < shape_.frequencies(); ++f) {
+  WinogradAxisPass source{};
+  source.frequency_pitch = source_pitch_;
+  WinogradAxisPass result{};
+  result.source = scratch.products;
+  result.frequency_pitch = products_pitch_;
+  WinogradProduct product{};
+  product.num_frequencies = static_cast<int32_t>(points);
+  product.source = scratch.source;
+  product.source_pitch = source_pitch_;
+  product.block_pitch = blocks_.chunk_tiles * 16;
+  product.num_blocks = static_cast<int32_t>(source_blocks_.size());
+  product.lanes = source_lanes_.data();
+  product.weights_pitch = weights_pitch_;
+  product.result = scratch.products;
+  product.result_frequency_pitch = products_pitch_;
+  product.result_pitch = blocks_.chunk_tiles * 16;
+  for (size_t run = 0; run < runs.size();) {
+    const int64_t first = runs[run].position;
+    const int64_t chunk = first / blocks_.chunk_tiles;
+    int64_t num_tiles = 0;
+    for (; run < runs.size() && runs[run].position / blocks_.chunk_tiles == chunk; ++run) {
+      source.num_tiles = runs[run].count;
+      for (int64_t index = 0; index < product.num_blocks; ++index) {
+        source.source = scratch.columns + row * columns_pitch_ +
+                        (index * block_columns_ + runs[run].column) * 16;
+        source.destination = scratch.source + (index * blocks_.chunk_tiles + num_tiles) * 16;
+        transform_source_axis(shape_.tile, source);
+      }
+      num_tiles += runs[run].count;
+    }
+    product.num_tiles = num_tiles;
+    result.num_tiles = num_tiles;
     for (size_t index = task.first_group; index < task.last_group; ++index) {
       const Group& group = groups_[index];
       if (!wanted(group, args)) continue;
-      WinogradProduct product{};
-      product.source = scratch.source + f * source_pitch_;
-      product.block_pitch = block_tiles_ * 16;
-      product.num_blocks = static_cast<int32_t>(source_blocks_.size());
-      product.lanes = source_lanes_.data();
-      product.weights = reinterpret_cast<const float*>(args.shared_scratch) + f * weights_pitch_ +
-                        group.weights_offset;
+      product.weights = reinterpret_cast<const float*>(args.shared_scratch) +
+                        row * points * weights_pitch_ + group.weights_offset;
       product.num_destinations = group.num_blocks;
-      product.result = scratch.result + f * result_pitch_ +
-                       static_cast<int64_t>(group.first_block - first_block) * block_tiles_ * 16;
-      product.result_pitch = block_tiles_ * 16;
-      product.num_tiles = num_tiles;
       multiply_tiles(product);
+      for (int64_t b = 0; b < group.num_blocks; ++b) {
+        const auto block = static_cast<int64_t>(group.first_block - first_block) + b;
+        result.source = scratch.products + b * blocks_.chunk_tiles * 16;
+        result.destination = scratch.result + row * result_pitch_ +
+                             (block * blocks_.block_tiles + first) * shape_.outputs.w * 16;
+        transform_products(shape_.tile, result);
+      }
     }
   }
 }
 
-void WinogradCorrelationKernel::transform_result(const Task& task, int64_t first, int64_t last,
+void WinogradCorrelationKernel::transform_result(const Task& task,
+                                                 std::span<const WinogradRun> runs,
                                                  const Scratch& scratch,
                                                  const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
-  const auto transform_row = WM_PICK_ISA(isa_, winograd_output_row);
+  const auto transform_columns = WM_PICK_ISA(isa_, winograd_output_columns);
   const float* bias =
       problem_.bias_input < 0
           ? nullptr
@@ -349,26 +387,25 @@ void WinogradCorrelationKernel::transform_result(const Task& task, int64_t first
     for (int64_t c = 0; c < 16; ++c) {
       scratch.bias[c] = bias != nullptr && c < block.lanes ? bias[block.channel + c] : 0.0F;
     }
-    for (int64_t tile = first; tile < last;) {
-      const Run run = run_at(tile, first, last);
+    for (const WinogradRun& run : runs) {
       const int64_t d = run.tile.d * shape_.outputs.d;
       const int64_t h = run.tile.h * shape_.outputs.h;
       const int64_t w = run.tile.w * shape_.outputs.w;
-      WinogradOutputRow row{};
-      row.source = scratch.result +
-                   (static_cast<int64_t>(index - first_block) * block_tiles_ + run.position) * 16;
-      row.frequency_pitch = result_pitch_;
-      row.num_tiles = run.count;
-      row.bias = scratch.bias;
-      row.destination = view.at<float>(task.n, block.block, d, h, w);
-      row.plane_pitch = view.plane_pitch;
-      row.row_pitch = view.row_pitch;
-      row.planes = std::min(shape_.outputs.d, g.d.count - d);
-      row.rows = std::min(shape_.outputs.h, g.h.count - h);
-      row.columns = std::min(run.count * shape_.outputs.w, g.w.count - w);
-      row.stream = stream;
-      transform_row(shape_.tile, row);
-      tile += run.count;
+      WinogradOutputColumns columns{};
+      columns.source =
+          scratch.result +
+          (static_cast<int64_t>(index - first_block) * blocks_.block_tiles + run.position) *
+              shape_.outputs.w * 16;
+      columns.row_pitch = result_pitch_;
+      columns.num_columns = std::min(run.count * shape_.outputs.w, g.w.count - w);
+      columns.bias = scratch.bias;
+      columns.destination = view.at<float>(task.n, block.block, d, h, w);
+      columns.plane_pitch = view.plane_pitch;
+      columns.voxel_row_pitch = view.row_pitch;
+      columns.planes = std::min(shape_.outputs.d, g.d.count - d);
+      columns.rows = std::min(shape_.outputs.h, g.h.count - h);
+      columns.stream = stream;
+      transform_columns(shape_.tile, columns);
     }
   }
 }

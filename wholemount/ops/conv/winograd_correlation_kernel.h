@@ -1,20 +1,23 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include "wholemount/ops/conv/correlation_kernel.h"
-#include "wholemount/ops/conv/winograd_shape.h"
+#include "wholemount/ops/conv/winograd_runs.h"
 
 namespace wholemount {
 
 /// Winograd convolution: with m^3 outputs a tile and (m + 2)^3 points a tile (k5: (m + 4)^2),
 ///   y = A^T ((G g) * (B^T x)) on each axis, summed over source channels between the transforms.
 /// Phase 0 transforms the weights into shared scratch; a task of phase 1 takes a run of tiles of
-/// one sample and some destination blocks, and block of tiles by block of tiles transforms the
-/// source (LoadTransform applied, padding zero), multiplies frequency by frequency, transforms
-/// back. Shared scratch: the weights times (m + 2)^3 / 27. Thread scratch: about kBlockBytes; more
-/// for deep layers, whose weights would otherwise be read too often.
+/// one sample and some destination blocks, block of tiles by block of tiles: it transforms the
+/// columns of the source along d and h (LoadTransform applied, padding zero); then, for each pair
+/// of frequencies along d and h and for some tiles at a time, it transforms along w, multiplies,
+/// and transforms back along w, all in L1; last the columns along h and d. Shared scratch: the
+/// weights times (m + 2)^3 / 27. Thread scratch: about kBlockBytes; more for deep layers, whose
+/// weights would otherwise be read too often.
 class WinogradCorrelationKernel : public Kernel {
  public:
   WinogradCorrelationKernel(CorrelationProblem problem, WinogradTile tile, Isa isa,
@@ -36,10 +39,12 @@ class WinogradCorrelationKernel : public Kernel {
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
   [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
 
-  /// Transformed source and result of a block of tiles together with the transformed weights, to
-  /// fit a core's L2 cache (32 to 32 channels at 96^3: a third faster than with a block of twice
-  /// the size, on 2 MiB of L2).
+  /// Transformed columns of source and result of a block of tiles together with the transformed
+  /// weights, to fit a core's L2 cache.
   static constexpr int64_t kBlockBytes = int64_t{1700} << 10;
+  /// Source and product of the tiles that are multiplied at a time, at the frequencies along w, to
+  /// fit half of a core's L1 cache.
+  static constexpr int64_t kChunkBytes = int64_t{24} << 10;
 
  private:
   /// One or two destination blocks multiplied together.
@@ -53,12 +58,6 @@ class WinogradCorrelationKernel : public Kernel {
     size_t first_group = 0, last_group = 0;
     int64_t first_tile = 0, last_tile = 0;  ///< of a sample, in the order d, h, w
   };
-  /// Neighbouring tiles of one row of tiles.
-  struct Run {
-    Extent3 tile;          ///< the first one
-    int64_t position = 0;  ///< of the first one in the block
-    int64_t count = 0;
-  };
   struct Scratch;
 
   void build_groups();
@@ -66,14 +65,14 @@ class WinogradCorrelationKernel : public Kernel {
   [[nodiscard]] Task task_at(int64_t task) const;
   /// The outputs of a task's tiles, as a box around them.
   [[nodiscard]] Box3 task_outputs(const Task& task) const;
-  [[nodiscard]] Run run_at(int64_t tile, int64_t first, int64_t last) const;
   [[nodiscard]] bool wanted(const Group& group, const KernelArgs& args) const;
   void transform_weights(int64_t task, const KernelArgs& args) const;
-  void transform_source(const Task& task, int64_t first, int64_t last, const Scratch& scratch,
+  void transform_source(const Task& task, std::span<const WinogradRun> runs, const Scratch& scratch,
                         const KernelArgs& args) const;
-  void multiply(const Task& task, int64_t num_tiles, const Scratch& scratch,
-                const KernelArgs& args) const;
-  void transform_result(const Task& task, int64_t first, int64_t last, const Scratch& scratch,
+  /// The products of the (d, h) frequency pair `row`, from columns to columns.
+  void multiply(const Task& task, std::span<const WinogradRun> runs, int64_t row,
+                const Scratch& scratch, const KernelArgs& args) const;
+  void transform_result(const Task& task, std::span<const WinogradRun> runs, const Scratch& scratch,
                         const KernelArgs& args) const;
 
   CorrelationProblem problem_;
@@ -86,9 +85,12 @@ class WinogradCorrelationKernel : public Kernel {
   std::vector<Group> groups_;
   Extent3 tiles_;              ///< along each axis
   int64_t weights_pitch_ = 0;  ///< floats from a frequency to the next
-  int64_t block_tiles_ = 1;    ///< tiles multiplied together
-  int64_t source_pitch_ = 0;   ///< floats from a frequency to the next
-  int64_t result_pitch_ = 0;   ///< likewise
+  WinogradBlocks blocks_;
+  int64_t block_columns_ = 0;   ///< of source, at most
+  int64_t columns_pitch_ = 0;   ///< floats from a frequency pair's source columns to the next one's
+  int64_t result_pitch_ = 0;    ///< likewise of result columns
+  int64_t source_pitch_ = 0;    ///< floats from a frequency along w to the next
+  int64_t products_pitch_ = 0;  ///< likewise
   int64_t group_parts_ = 1;
   int64_t groups_per_part_ = 1;
   int64_t run_tiles_ = 1;   ///< tiles of a task, at most

@@ -15,8 +15,6 @@ constexpr int64_t kWantedTasks = 64;
 constexpr int64_t kMinPartTiles = 64;
 constexpr int64_t kMinBlockTiles = 14;
 constexpr int64_t kMaxBlockTiles = 112;
-/// Added to the distance of frequencies: powers of two would map them to few cache sets.
-constexpr int64_t kPitchPad = 16;
 
 int64_t even_panel(int64_t blocks, int64_t most) {
   return divide_up(blocks, divide_up(blocks, std::max<int64_t>(most, 1)));
@@ -42,15 +40,23 @@ WinogradWork WinogradWeightGradientKernel::work(const WeightGradientProblem& pro
 
 struct WinogradWeightGradientKernel::Scratch {
   Scratch(const WinogradWeightGradientKernel& kernel, std::byte* base) : cursor(base) {
+    const int64_t points = kernel.shape_.points.w;
     const int64_t frequencies = kernel.shape_.frequencies();
+    const int64_t rows = frequencies / points;
+    runs = cursor.take<WinogradRun>(kernel.blocks_.max_runs());
+    fine = cursor.take<float>(checked_multiply(points, kernel.fine_pitch_));
+    coarse = cursor.take<float>(checked_multiply(points, kernel.coarse_pitch_));
     sums = cursor.take<float>(checked_multiply(frequencies, kernel.sums_pitch_));
-    fine = cursor.take<float>(checked_multiply(frequencies, kernel.fine_pitch_));
-    coarse = cursor.take<float>(checked_multiply(frequencies, kernel.coarse_pitch_));
+    fine_columns = cursor.take<float>(checked_multiply(rows, kernel.fine_columns_pitch_));
+    coarse_columns = cursor.take<float>(checked_multiply(rows, kernel.coarse_columns_pitch_));
   }
   ScratchCursor cursor;
-  float* sums;    ///< [frequency][fine block][coarse block][16 fine lanes][16]
-  float* fine;    ///< [frequency][fine block][tile][16]
-  float* coarse;  ///< [frequency][coarse block][tile][16]
+  WinogradRun* runs;
+  float* fine;            ///< [frequency along w][fine block][tile][16]
+  float* coarse;          ///< [frequency along w][coarse block][tile][16]
+  float* sums;            ///< [frequency][fine block][coarse block][16 fine lanes][16]
+  float* fine_columns;    ///< [frequency pair][fine block][column][16]
+  float* coarse_columns;  ///< [frequency pair][coarse block][column][16]
 };
 
 WinogradWeightGradientKernel::WinogradWeightGradientKernel(WeightGradientProblem problem,
@@ -62,17 +68,24 @@ WinogradWeightGradientKernel::WinogradWeightGradientKernel(WeightGradientProblem
   tiles_ = {divide_up(extent.d, shape_.outputs.d), divide_up(extent.h, shape_.outputs.h),
             divide_up(extent.w, shape_.outputs.w)};
   choose_panels();
-  const int64_t frequencies = shape_.frequencies();
+  const int64_t line = 16 * int64_t{sizeof(float)};
+  const int64_t panel_blocks = fine_per_panel_ + coarse_per_panel_;
   const int64_t tile_bytes =
-      frequencies * 16 * int64_t{sizeof(float)} * (fine_per_panel_ + coarse_per_panel_);
-  block_tiles_ = std::clamp(kBlockBytes / tile_bytes, kMinBlockTiles, kMaxBlockTiles);
+      shape_.frequencies() / shape_.points.w * shape_.outputs.w * line * panel_blocks;
+  const int64_t axis_bytes = shape_.points.w * line * panel_blocks;
+  int64_t block = std::clamp(std::min(kBlockBytes / tile_bytes, kAxisBytes / axis_bytes),
+                             kMinBlockTiles, kMaxBlockTiles);
   // The tiles of a part, and even blocks of them.
   const int64_t part_tiles = divide_up(planes_per_part_, shape_.outputs.d) *
                              divide_up(rows_per_part_, shape_.outputs.h) * tiles_.w;
-  block_tiles_ = divide_up(part_tiles, divide_up(part_tiles, block_tiles_));
-  fine_pitch_ = fine_per_panel_ * block_tiles_ * 16 + kPitchPad;
-  coarse_pitch_ = coarse_per_panel_ * block_tiles_ * 16 + kPitchPad;
-  sums_pitch_ = fine_per_panel_ * coarse_per_panel_ * 256 + kPitchPad;
+  block = divide_up(part_tiles, divide_up(part_tiles, block));
+  blocks_ = {shape_, tiles_.w, block, block};
+  block_columns_ = blocks_.max_columns();
+  fine_columns_pitch_ = odd_pitch(fine_per_panel_ * block_columns_);
+  coarse_columns_pitch_ = odd_pitch(coarse_per_panel_ * block * shape_.outputs.w);
+  fine_pitch_ = odd_pitch(fine_per_panel_ * block);
+  coarse_pitch_ = odd_pitch(coarse_per_panel_ * block);
+  sums_pitch_ = odd_pitch(fine_per_panel_ * coarse_per_panel_ * 16);
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
 
@@ -100,95 +113,120 @@ std::string WinogradWeightGradientKernel::name() const {
          std::string(isa_name(isa_));
 }
 
-void WinogradWeightGradientKernel::transform_fine(const Task& task, int64_t n, const Run& run,
+void WinogradWeightGradientKernel::transform_fine(const Task& task, int64_t n,
+                                                  std::span<const WinogradRun> runs,
                                                   const Scratch& scratch,
                                                   const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
-  const auto transform_row = WM_PICK_ISA(isa_, winograd_input_row);
-  const auto existing = [](int64_t start, int64_t count, int64_t extent, int64_t& begin,
-                           int64_t& end) {
-    begin = std::max<int64_t>(-start, 0);
-    end = std::min(extent - start, count);
-  };
-  const int64_t d = run.tile.d * shape_.outputs.d + g.d.min_offset;
-  const int64_t h = run.tile.h * shape_.outputs.h + g.h.min_offset;
-  const int64_t w = run.tile.w * shape_.outputs.w + g.w.min_offset;
-  WinogradInputRow row{};
-  existing(d, shape_.points.d, g.d.source_extent, row.d_begin, row.d_end);
-  existing(h, shape_.points.h, g.h.source_extent, row.h_begin, row.h_end);
-  existing(w, run.count * shape_.outputs.w + shape_.points.w - shape_.outputs.w, g.w.source_extent,
-           row.w_begin, row.w_end);
-  row.num_tiles = run.count;
-  row.frequency_pitch = fine_pitch_;
-  for (size_t index = task.first_fine; index < task.last_fine; ++index) {
-    const ChannelBlock& block = fine_blocks_[index];
-    const InputView& input = args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)];
-    const BlockTransform transform = block_transform(input.transform, block);
-    row.source = input.view.at<float>(n, block.block, d, h, w);
-    row.plane_pitch = input.view.plane_pitch;
-    row.row_pitch = input.view.row_pitch;
-    row.transformed = transform.active;
-    row.scale = transform.scale;
-    row.shift = transform.shift;
-    row.slope = transform.slope;
-    row.destination =
-        scratch.fine +
-        (static_cast<int64_t>(index - task.first_fine) * block_tiles_ + run.position) * 16;
-    transform_row(shape_.tile, row);
+  const auto transform_columns = WM_PICK_ISA(isa_, winograd_input_columns);
+  for (const WinogradRun& run : runs) {
+    const int64_t d = run.tile.d * shape_.outputs.d + g.d.min_offset;
+    const int64_t h = run.tile.h * shape_.outputs.h + g.h.min_offset;
+    const int64_t w = run.tile.w * shape_.outputs.w + g.w.min_offset;
+    const WinogradExisting planes = existing(d, shape_.points.d, g.d.source_extent);
+    const WinogradExisting rows = existing(h, shape_.points.h, g.h.source_extent);
+    WinogradInputColumns columns{};
+    columns.num_columns = blocks_.columns(run);
+    const WinogradExisting voxels = existing(w, columns.num_columns, g.w.source_extent);
+    columns.d_begin = planes.begin;
+    columns.d_end = planes.end;
+    columns.h_begin = rows.begin;
+    columns.h_end = rows.end;
+    columns.w_begin = voxels.begin;
+    columns.w_end = voxels.end;
+    columns.row_pitch = fine_columns_pitch_;
+    for (size_t index = task.first_fine; index < task.last_fine; ++index) {
+      const ChannelBlock& block = fine_blocks_[index];
+      const InputView& input = args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)];
+      const BlockTransform transform = block_transform(input.transform, block);
+      columns.source = input.view.at<float>(n, block.block, d, h, w);
+      columns.plane_pitch = input.view.plane_pitch;
+      columns.voxel_row_pitch = input.view.row_pitch;
+      columns.transformed = transform.active;
+      columns.scale = transform.scale;
+      columns.shift = transform.shift;
+      columns.slope = transform.slope;
+      columns.destination =
+          scratch.fine_columns +
+          (static_cast<int64_t>(index - task.first_fine) * block_columns_ + run.column) * 16;
+      transform_columns(shape_.tile, columns);
+    }
   }
 }
 
-void WinogradWeightGradientKernel::transform_coarse(const Task& task, int64_t n, const Run& run,
+void WinogradWeightGradientKernel::transform_coarse(const Task& task, int64_t n,
+                                                    std::span<const WinogradRun> runs,
                                                     const Scratch& scratch,
                                                     const KernelArgs& args) const {
-  const auto transform_row = WM_PICK_ISA(isa_, winograd_coarse_row);
+  const auto transform_columns = WM_PICK_ISA(isa_, winograd_coarse_columns);
   const InputView& input = args.inputs[static_cast<size_t>(problem_.coarse_input)];
   const Extent3& extent = problem_.coarse.extent;
-  const int64_t d = run.tile.d * shape_.outputs.d;
-  const int64_t h = run.tile.h * shape_.outputs.h;
-  const int64_t w = run.tile.w * shape_.outputs.w;
-  WinogradCoarseRow row{};
-  row.plane_pitch = input.view.plane_pitch;
-  row.row_pitch = input.view.row_pitch;
-  row.planes = std::min(shape_.outputs.d, extent.d - d);
-  row.rows = std::min(shape_.outputs.h, extent.h - h);
-  row.columns = std::min(run.count * shape_.outputs.w, extent.w - w);
-  row.num_tiles = run.count;
-  row.frequency_pitch = coarse_pitch_;
-  for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
-    const ChannelBlock& block = coarse_blocks_[index];
-    const BlockTransform transform = block_transform(input.transform, block);
-    row.source = input.view.at<float>(n, block.block, d, h, w);
-    row.transformed = transform.active;
-    row.scale = transform.scale;
-    row.shift = transform.shift;
-    row.slope = transform.slope;
-    row.destination =
-        scratch.coarse +
-        (static_cast<int64_t>(index - task.first_coarse) * block_tiles_ + run.position) * 16;
-    transform_row(shape_.tile, row);
+  for (const WinogradRun& run : runs) {
+    const int64_t d = run.tile.d * shape_.outputs.d;
+    const int64_t h = run.tile.h * shape_.outputs.h;
+    const int64_t w = run.tile.w * shape_.outputs.w;
+    WinogradCoarseColumns columns{};
+    columns.plane_pitch = input.view.plane_pitch;
+    columns.voxel_row_pitch = input.view.row_pitch;
+    columns.planes = std::min(shape_.outputs.d, extent.d - d);
+    columns.rows = std::min(shape_.outputs.h, extent.h - h);
+    columns.num_columns = run.count * shape_.outputs.w;
+    columns.existing = std::min(columns.num_columns, extent.w - w);
+    columns.row_pitch = coarse_columns_pitch_;
+    for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
+      const ChannelBlock& block = coarse_blocks_[index];
+      const BlockTransform transform = block_transform(input.transform, block);
+      columns.source = input.view.at<float>(n, block.block, d, h, w);
+      columns.transformed = transform.active;
+      columns.scale = transform.scale;
+      columns.shift = transform.shift;
+      columns.slope = transform.slope;
+      columns.destination =
+          scratch.coarse_columns +
+          (static_cast<int64_t>(index - task.first_coarse) * blocks_.block_tiles + run.position) *
+              shape_.outputs.w * 16;
+      transform_columns(shape_.tile, columns);
+    }
   }
 }
 
-void WinogradWeightGradientKernel::multiply(const Task& task, int64_t num_tiles, bool add,
-                                            const Scratch& scratch) const {
+void WinogradWeightGradientKernel::multiply(const Task& task, std::span<const WinogradRun> runs,
+                                            int64_t row, bool add, const Scratch& scratch) const {
+  const auto transform_fine_axis = WM_PICK_ISA(isa_, winograd_input_axis);
+  const auto transform_coarse_axis = WM_PICK_ISA(isa_, winograd_coarse_axis);
   const auto multiply_tiles = WM_PICK_ISA(isa_, winograd_gradient_product);
   const auto pair = static_cast<int64_t>(WM_PICK_ISA(isa_, winograd_max_destinations)());
   const auto num_fine = static_cast<int64_t>(task.last_fine - task.first_fine);
   const auto num_coarse = static_cast<int64_t>(task.last_coarse - task.first_coarse);
+  const int64_t block_tiles = blocks_.block_tiles;
+  const int64_t num_tiles = runs.back().position + runs.back().count;
+  for (int64_t fine = 0; fine < num_fine; ++fine) {
+    const float* columns = scratch.fine_columns + row * fine_columns_pitch_;
+    for (const WinogradRun& run : runs) {
+      transform_fine_axis(shape_.tile, {columns + (fine * block_columns_ + run.column) * 16,
+                                        scratch.fine + (fine * block_tiles + run.position) * 16,
+                                        fine_pitch_, run.count});
+    }
+  }
+  for (int64_t coarse = 0; coarse < num_coarse; ++coarse) {
+    const float* columns = scratch.coarse_columns + row * coarse_columns_pitch_;
+    transform_coarse_axis(shape_.tile,
+                          {columns + coarse * block_tiles * shape_.outputs.w * 16,
+                           scratch.coarse + coarse * block_tiles * 16, coarse_pitch_, num_tiles});
+  }
   WinogradGradientProduct product{};
   product.num_tiles = num_tiles;
   product.add = add;
-  for (int64_t f = 0; f < shape_.frequencies(); ++f) {
+  for (int64_t k = 0; k < shape_.points.w; ++k) {
+    float* sums = scratch.sums + (row * shape_.points.w + k) * sums_pitch_;
     for (int64_t fine = 0; fine < num_fine; ++fine) {
-      product.fine = scratch.fine + f * fine_pitch_ + fine * block_tiles_ * 16;
+      product.fine = scratch.fine + k * fine_pitch_ + fine * block_tiles * 16;
       product.lanes = fine_blocks_[task.first_fine + static_cast<size_t>(fine)].lanes;
       for (int64_t coarse = 0; coarse < num_coarse; coarse += pair) {
         product.num_coarse = static_cast<int32_t>(std::min(pair, num_coarse - coarse));
         for (int32_t i = 0; i < product.num_coarse; ++i) {
-          product.coarse[i] = scratch.coarse + f * coarse_pitch_ + (coarse + i) * block_tiles_ * 16;
-          product.sums[i] =
-              scratch.sums + f * sums_pitch_ + (fine * coarse_per_panel_ + coarse + i) * 256;
+          product.coarse[i] = scratch.coarse + k * coarse_pitch_ + (coarse + i) * block_tiles * 16;
+          product.sums[i] = sums + (fine * coarse_per_panel_ + coarse + i) * 256;
         }
         multiply_tiles(product);
       }
@@ -225,19 +263,14 @@ void WinogradWeightGradientKernel::sum_part(const Task& task, const KernelArgs& 
   const int64_t num_tiles = volume(tiles);
   bool add = false;
   for (int64_t n = 0; n < problem_.coarse.n; ++n) {
-    for (int64_t first = 0; first < num_tiles; first += block_tiles_) {
-      const int64_t last = std::min(first + block_tiles_, num_tiles);
-      for (int64_t tile = first; tile < last;) {
-        Run run;
-        run.tile = {first_tile.d + tile / (tiles.h * tiles.w),
-                    first_tile.h + tile / tiles.w % tiles.h, tile % tiles.w};
-        run.position = tile - first;
-        run.count = std::min(tiles.w - run.tile.w, last - tile);
-        transform_fine(task, n, run, scratch, args);
-        transform_coarse(task, n, run, scratch, args);
-        tile += run.count;
+    for (int64_t first = 0; first < num_tiles; first += blocks_.block_tiles) {
+      const int64_t last = std::min(first + blocks_.block_tiles, num_tiles);
+      const auto runs = blocks_.cut(first_tile, tiles, first, last, scratch.runs);
+      transform_fine(task, n, runs, scratch, args);
+      transform_coarse(task, n, runs, scratch, args);
+      for (int64_t row = 0; row < shape_.points.d * shape_.points.h; ++row) {
+        multiply(task, runs, row, add, scratch);
       }
-      multiply(task, last - first, add, scratch);
       add = true;
     }
     for (int64_t d = task.box.begin.d; d < task.box.end.d; ++d) {

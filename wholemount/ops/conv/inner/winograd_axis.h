@@ -89,19 +89,17 @@ struct WinogradAxis<4, 3> {
   static constexpr float kScaleB = 1.0F / (2.0F * kB2 * (kB2 - kA2));
 
   static void input(const F16* x, F16* v) {
-    const F16 a = F16::set1(kA);
-    const F16 b = F16::set1(kB);
     const F16 minus_sum = F16::set1(-(kA2 + kB2));
     const F16 product = F16::set1(kA2 * kB2);
     const F16 even_a = fma(F16::set1(-kB2), x[2], x[4]);
-    const F16 odd_a = a * fma(F16::set1(-kB2), x[1], x[3]);
+    const F16 odd_a = fma(F16::set1(-kB2), x[1], x[3]);
     const F16 even_b = fma(F16::set1(-kA2), x[2], x[4]);
-    const F16 odd_b = b * fma(F16::set1(-kA2), x[1], x[3]);
+    const F16 odd_b = fma(F16::set1(-kA2), x[1], x[3]);
     v[0] = fma(product, x[0], fma(minus_sum, x[2], x[4]));
-    v[1] = even_a + odd_a;
-    v[2] = even_a - odd_a;
-    v[3] = even_b + odd_b;
-    v[4] = even_b - odd_b;
+    v[1] = fma(F16::set1(kA), odd_a, even_a);
+    v[2] = fma(F16::set1(-kA), odd_a, even_a);
+    v[3] = fma(F16::set1(kB), odd_b, even_b);
+    v[4] = fma(F16::set1(-kB), odd_b, even_b);
     v[5] = fma(product, x[1], fma(minus_sum, x[3], x[5]));
   }
   static void filter(const F16* g, F16* u) {
@@ -128,14 +126,14 @@ struct WinogradAxis<4, 3> {
   }
   static void coarse(const F16* y, F16* m) {
     const F16 even_a = fma(F16::set1(kA2), y[2], y[0]);
-    const F16 odd_a = F16::set1(kA) * fma(F16::set1(kA2), y[3], y[1]);
+    const F16 odd_a = fma(F16::set1(kA2), y[3], y[1]);
     const F16 even_b = fma(F16::set1(kB2), y[2], y[0]);
-    const F16 odd_b = F16::set1(kB) * fma(F16::set1(kB2), y[3], y[1]);
+    const F16 odd_b = fma(F16::set1(kB2), y[3], y[1]);
     m[0] = y[0];
-    m[1] = even_a + odd_a;
-    m[2] = even_a - odd_a;
-    m[3] = even_b + odd_b;
-    m[4] = even_b - odd_b;
+    m[1] = fma(F16::set1(kA), odd_a, even_a);
+    m[2] = fma(F16::set1(-kA), odd_a, even_a);
+    m[3] = fma(F16::set1(kB), odd_b, even_b);
+    m[4] = fma(F16::set1(-kB), odd_b, even_b);
     m[5] = y[3];
   }
   static void filter_adjoint(const F16* u, F16* g) {
@@ -181,13 +179,11 @@ struct WinogradAxis<2, 5> {
     y[1] = fma(F16::set1(kB), m[3] - m[4], fma(F16::set1(kA), m[1] - m[2], m[5]));
   }
   static void coarse(const F16* y, F16* m) {
-    const F16 odd_a = F16::set1(kA) * y[1];
-    const F16 odd_b = F16::set1(kB) * y[1];
     m[0] = y[0];
-    m[1] = y[0] + odd_a;
-    m[2] = y[0] - odd_a;
-    m[3] = y[0] + odd_b;
-    m[4] = y[0] - odd_b;
+    m[1] = fma(F16::set1(kA), y[1], y[0]);
+    m[2] = fma(F16::set1(-kA), y[1], y[0]);
+    m[3] = fma(F16::set1(kB), y[1], y[0]);
+    m[4] = fma(F16::set1(-kB), y[1], y[0]);
     m[5] = y[1];
   }
   static void filter_adjoint(const F16* u, F16* g) {
@@ -229,9 +225,9 @@ struct WinogradAxis<4, 5> {
     const F16 minus_sum = F16::set1(-sum);
     const F16 times = F16::set1(product);
     const F16 even = fma(times, x[2], fma(minus_sum, x[4], x[6]));
-    const F16 odd = F16::set1(p) * fma(times, x[1], fma(minus_sum, x[3], x[5]));
-    v[0] = even + odd;
-    v[1] = even - odd;
+    const F16 odd = fma(times, x[1], fma(minus_sum, x[3], x[5]));
+    v[0] = fma(F16::set1(p), odd, even);
+    v[1] = fma(F16::set1(-p), odd, even);
   }
   static void input(const F16* x, F16* v) {
     const F16 sum = F16::set1(-kSum);
@@ -275,9 +271,9 @@ struct WinogradAxis<4, 5> {
   static void coarse_pair(float p, const F16* y, F16* m) {
     const F16 square = F16::set1(p * p);
     const F16 even = fma(square, y[2], y[0]);
-    const F16 odd = F16::set1(p) * fma(square, y[3], y[1]);
-    m[0] = even + odd;
-    m[1] = even - odd;
+    const F16 odd = fma(square, y[3], y[1]);
+    m[0] = fma(F16::set1(p), odd, even);
+    m[1] = fma(F16::set1(-p), odd, even);
   }
   static void coarse(const F16* y, F16* m) {
     m[0] = y[0];

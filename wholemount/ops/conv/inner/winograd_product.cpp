@@ -7,16 +7,17 @@ namespace wholemount::WM_ISA {
 namespace {
 
 template <int kTiles, int kBlocks>
-void product_tile(const WinogradProduct& product, int64_t first) {
+void product_tile(const WinogradProduct& product, int32_t frequency, int64_t first) {
   F16 sum[kBlocks][kTiles];
 #pragma GCC unroll 2
   for (int block = 0; block < kBlocks; ++block) {
 #pragma GCC unroll 28
     for (int tile = 0; tile < kTiles; ++tile) sum[block][tile] = F16::zero();
   }
-  const float* weights = product.weights;
+  const float* weights = product.weights + frequency * product.weights_pitch;
+  const float* source = product.source + frequency * product.source_pitch + first * 16;
   for (int32_t b = 0; b < product.num_blocks; ++b) {
-    const float* x = product.source + b * product.block_pitch + first * 16;
+    const float* x = source + b * product.block_pitch;
     const int32_t lanes = product.lanes[b];
     for (int32_t lane = 0; lane < lanes; ++lane) {
       F16 w[kBlocks];
@@ -34,7 +35,7 @@ void product_tile(const WinogradProduct& product, int64_t first) {
       ++x;
     }
   }
-  float* result = product.result + first * 16;
+  float* result = product.result + frequency * product.result_frequency_pitch + first * 16;
   const int64_t result_pitch = product.result_pitch;
 #pragma GCC unroll 2
   for (int block = 0; block < kBlocks; ++block) {
@@ -47,17 +48,19 @@ void product_tile(const WinogradProduct& product, int64_t first) {
 /// Full register tiles of kTiles, then the smallest of the lesser ones that holds the rest.
 template <int kTiles, int kLess, int kLesser, int kLeast, int kBlocks>
 void product_tiles(const WinogradProduct& product) {
-  int64_t first = 0;
-  for (; first + kLess < product.num_tiles; first += kTiles) {
-    product_tile<kTiles, kBlocks>(product, first);
-  }
-  const int64_t left = product.num_tiles - first;
-  if (left > kLesser) {
-    product_tile<kLess, kBlocks>(product, first);
-  } else if (left > kLeast) {
-    product_tile<kLesser, kBlocks>(product, first);
-  } else if (left > 0) {
-    product_tile<kLeast, kBlocks>(product, first);
+  for (int32_t f = 0; f < product.num_frequencies; ++f) {
+    int64_t first = 0;
+    for (; first + kLess < product.num_tiles; first += kTiles) {
+      product_tile<kTiles, kBlocks>(product, f, first);
+    }
+    const int64_t left = product.num_tiles - first;
+    if (left > kLesser) {
+      product_tile<kLess, kBlocks>(product, f, first);
+    } else if (left > kLeast) {
+      product_tile<kLesser, kBlocks>(product, f, first);
+    } else if (left > 0) {
+      product_tile<kLeast, kBlocks>(product, f, first);
+    }
   }
 }
 

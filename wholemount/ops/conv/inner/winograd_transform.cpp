@@ -20,55 +20,56 @@ struct Tile {
   static constexpr int kOutputsH = H::kOutputs;
   static constexpr int kOutputsW = W::kOutputs;
   static constexpr int kRows = D::kPoints * H::kPoints;
-  /// Columns are kept transformed along d and h, for the tiles that share them.
-  static constexpr int kRing = 8;
 
+  /// One column; rows of the result are D::kPoints x H::kPoints.
   template <bool kTransformed, bool kEdge>
-  static void input_column(const WinogradInputRow& row, const LoadTransform16& transform,
-                           int64_t column, float* ring) {
-    float* out = ring + (column % kRing) * 16;
-    if (column < row.w_begin || column >= row.w_end) {
-      for (int q = 0; q < kRows; ++q) F16::zero().store(out + q * kRing * 16);
-      return;
-    }
-    const float* source = row.source + column * 16;
-    F16 partial[D::kPoints][H::kPoints];
+  static F16 load_input(const WinogradInputColumns& columns, const LoadTransform16& transform,
+                        const float* source, int i, int j) {
+    const bool exists = !kEdge || (i >= columns.d_begin && i < columns.d_end &&
+                                   j >= columns.h_begin && j < columns.h_end);
+    if (!exists) return F16::zero();
+    const F16 x = F16::load(source + i * columns.plane_pitch + j * columns.voxel_row_pitch);
+    return kTransformed ? transform.apply(x) : x;
+  }
+
+  /// The frequencies [kBegin, kEnd) along d of one input column. All of them at once do not fit
+  /// thirty-two registers, half of them do.
+  template <bool kTransformed, bool kEdge, int kBegin, int kEnd>
+  static void input_column(const WinogradInputColumns& columns, const LoadTransform16& transform,
+                           const float* source, float* out) {
+    F16 partial[kEnd - kBegin][H::kPoints];
 #pragma GCC unroll 8
     for (int j = 0; j < H::kPoints; ++j) {
       F16 x[D::kPoints];
       F16 v[D::kPoints];
 #pragma GCC unroll 8
       for (int i = 0; i < D::kPoints; ++i) {
-        const bool exists =
-            !kEdge || (i >= row.d_begin && i < row.d_end && j >= row.h_begin && j < row.h_end);
-        if (exists) {
-          x[i] = F16::load(source + i * row.plane_pitch + j * row.row_pitch);
-          if (kTransformed) x[i] = transform.apply(x[i]);
-        } else {
-          x[i] = F16::zero();
-        }
+        x[i] = load_input<kTransformed, kEdge>(columns, transform, source, i, j);
       }
       D::input(x, v);
 #pragma GCC unroll 8
-      for (int i = 0; i < D::kPoints; ++i) partial[i][j] = v[i];
+      for (int i = kBegin; i < kEnd; ++i) partial[i - kBegin][j] = v[i];
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < D::kPoints; ++i) {
+    for (int i = kBegin; i < kEnd; ++i) {
       F16 v[H::kPoints];
-      H::input(partial[i], v);
+      H::input(partial[i - kBegin], v);
 #pragma GCC unroll 8
-      for (int j = 0; j < H::kPoints; ++j) v[j].store(out + (i * H::kPoints + j) * kRing * 16);
+      for (int j = 0; j < H::kPoints; ++j) {
+        v[j].store(out + (i * H::kPoints + j) * columns.row_pitch);
+      }
     }
   }
 
   /// Asks for the next kAhead columns, row by row: neighbouring lines wake the hardware's
   /// prefetcher, which cannot follow thirty-six rows a column at a time.
   static constexpr int64_t kAhead = 16;
-  static void prefetch_columns(const WinogradInputRow& row, int64_t first) {
-    const int64_t last = first + kAhead < row.w_end ? first + kAhead : row.w_end;
-    for (int64_t i = row.d_begin; i < row.d_end; ++i) {
-      for (int64_t j = row.h_begin; j < row.h_end; ++j) {
-        const float* voxels = row.source + i * row.plane_pitch + j * row.row_pitch;
+  static void prefetch_columns(const WinogradInputColumns& columns, int64_t first) {
+    const int64_t last = first + kAhead < columns.w_end ? first + kAhead : columns.w_end;
+    for (int64_t i = columns.d_begin; i < columns.d_end; ++i) {
+      for (int64_t j = columns.h_begin; j < columns.h_end; ++j) {
+        const float* voxels =
+            columns.source + i * columns.plane_pitch + j * columns.voxel_row_pitch;
         for (int64_t column = first; column < last; ++column) {
           __builtin_prefetch(voxels + column * 16, 0, 2);
         }
@@ -77,173 +78,175 @@ struct Tile {
   }
 
   template <bool kTransformed, bool kEdge>
-  static void input_row(const WinogradInputRow& row) {
-    const LoadTransform16 transform = load_transform(row.scale, row.shift, row.slope);
-    alignas(64) float ring[kRows * kRing * 16];
-    int64_t loaded = 0;
-    int64_t asked = 0;
-    for (int64_t tile = 0; tile < row.num_tiles; ++tile) {
-      const int64_t first = tile * kOutputsW;
-      for (; loaded < first + W::kPoints; ++loaded) {
-        input_column<kTransformed, kEdge>(row, transform, loaded, ring);
+  static void input_columns(const WinogradInputColumns& columns) {
+    constexpr int kHalf = kTransformed || kEdge ? D::kPoints : (D::kPoints + 1) / 2;
+    const LoadTransform16 transform = load_transform(columns.scale, columns.shift, columns.slope);
+    for (int64_t column = 0; column < columns.num_columns; ++column) {
+      if (column % kAhead == kAhead / 2) prefetch_columns(columns, column + kAhead / 2);
+      float* out = columns.destination + column * 16;
+      if (column < columns.w_begin || column >= columns.w_end) {
+        for (int q = 0; q < kRows; ++q) F16::zero().store(out + q * columns.row_pitch);
+        continue;
       }
-      if (loaded > asked - kAhead / 2) {
-        asked = asked < loaded ? loaded : asked;
-        prefetch_columns(row, asked);
-        asked += kAhead;
-      }
-      float* out = row.destination + tile * 16;
-      for (int q = 0; q < kRows; ++q) {
-        F16 x[W::kPoints];
-        F16 v[W::kPoints];
-#pragma GCC unroll 8
-        for (int k = 0; k < W::kPoints; ++k) {
-          x[k] = F16::load(ring + (q * kRing + (first + k) % kRing) * 16);
-        }
-        W::input(x, v);
-#pragma GCC unroll 8
-        for (int k = 0; k < W::kPoints; ++k) {
-          v[k].store(out);
-          out += row.frequency_pitch;
-        }
+      const float* source = columns.source + column * 16;
+      input_column<kTransformed, kEdge, 0, kHalf>(columns, transform, source, out);
+      if constexpr (kHalf < D::kPoints) {
+        input_column<kTransformed, kEdge, kHalf, D::kPoints>(columns, transform, source, out);
       }
     }
   }
 
-  static void input(const WinogradInputRow& row) {
-    const bool edge =
-        row.d_begin > 0 || row.d_end < D::kPoints || row.h_begin > 0 || row.h_end < H::kPoints;
-    if (row.transformed) {
-      edge ? input_row<true, true>(row) : input_row<true, false>(row);
+  static void input_columns(const WinogradInputColumns& columns) {
+    const bool edge = columns.d_begin > 0 || columns.d_end < D::kPoints || columns.h_begin > 0 ||
+                      columns.h_end < H::kPoints;
+    if (columns.transformed) {
+      edge ? input_columns<true, true>(columns) : input_columns<true, false>(columns);
     } else {
-      edge ? input_row<false, true>(row) : input_row<false, false>(row);
+      edge ? input_columns<false, true>(columns) : input_columns<false, false>(columns);
     }
   }
 
-  template <bool kStream>
-  static void output_row(const WinogradOutputRow& row) {
-    const F16 bias = F16::load(row.bias);
-    for (int64_t tile = 0; tile < row.num_tiles; ++tile) {
-      const float* in = row.source + tile * 16;
-      F16 rows[D::kPoints][kOutputsH][kOutputsW];
+  static void input_axis(const WinogradAxisPass& pass) {
+    const float* in = pass.source;
+    float* out = pass.destination;
+    for (int64_t tile = 0; tile < pass.num_tiles; ++tile) {
+      F16 x[W::kPoints];
+      F16 v[W::kPoints];
+#pragma GCC unroll 8
+      for (int k = 0; k < W::kPoints; ++k) x[k] = F16::load(in + k * 16);
+      W::input(x, v);
+#pragma GCC unroll 8
+      for (int k = 0; k < W::kPoints; ++k) v[k].store(out + k * pass.frequency_pitch);
+      in += kOutputsW * 16;
+      out += 16;
+    }
+  }
+
+  static void coarse_axis(const WinogradAxisPass& pass) {
+    const float* in = pass.source;
+    float* out = pass.destination;
+    for (int64_t tile = 0; tile < pass.num_tiles; ++tile) {
+      F16 y[kOutputsW];
+      F16 m[W::kPoints];
+#pragma GCC unroll 4
+      for (int k = 0; k < kOutputsW; ++k) y[k] = F16::load(in + k * 16);
+      W::coarse(y, m);
+#pragma GCC unroll 8
+      for (int k = 0; k < W::kPoints; ++k) m[k].store(out + k * pass.frequency_pitch);
+      in += kOutputsW * 16;
+      out += 16;
+    }
+  }
+
+  static void output_axis(const WinogradAxisPass& pass) {
+    const float* in = pass.source;
+    float* out = pass.destination;
+    for (int64_t tile = 0; tile < pass.num_tiles; ++tile) {
+      F16 m[W::kPoints];
+      F16 y[kOutputsW];
+#pragma GCC unroll 8
+      for (int k = 0; k < W::kPoints; ++k) m[k] = F16::load(in + k * pass.frequency_pitch);
+      W::output(m, y);
+#pragma GCC unroll 4
+      for (int k = 0; k < kOutputsW; ++k) y[k].store(out + k * 16);
+      in += 16;
+      out += kOutputsW * 16;
+    }
+  }
+
+  template <bool kFull, bool kStream>
+  static void output_columns(const WinogradOutputColumns& columns) {
+    const F16 bias = F16::load(columns.bias);
+    for (int64_t column = 0; column < columns.num_columns; ++column) {
+      const float* in = columns.source + column * 16;
+      F16 rows[D::kPoints][kOutputsH];
+#pragma GCC unroll 8
       for (int i = 0; i < D::kPoints; ++i) {
-        F16 columns[kOutputsW][H::kPoints];
+        F16 m[H::kPoints];
 #pragma GCC unroll 8
         for (int j = 0; j < H::kPoints; ++j) {
-          F16 m[W::kPoints];
-          F16 y[kOutputsW];
-#pragma GCC unroll 8
-          for (int k = 0; k < W::kPoints; ++k) {
-            m[k] = F16::load(in);
-            in += row.frequency_pitch;
-          }
-          W::output(m, y);
-#pragma GCC unroll 4
-          for (int k = 0; k < kOutputsW; ++k) columns[k][j] = y[k];
+          m[j] = F16::load(in + (i * H::kPoints + j) * columns.row_pitch);
         }
-#pragma GCC unroll 4
-        for (int k = 0; k < kOutputsW; ++k) {
-          F16 y[kOutputsH];
-          H::output(columns[k], y);
-#pragma GCC unroll 4
-          for (int j = 0; j < kOutputsH; ++j) rows[i][j][k] = y[j];
-        }
+        H::output(m, rows[i]);
       }
-      float* out = row.destination + tile * kOutputsW * 16;
-      const int64_t left = row.columns - tile * kOutputsW;
-      const bool full = row.planes >= kOutputsD && row.rows >= kOutputsH && left >= kOutputsW;
+      float* out = columns.destination + column * 16;
+#pragma GCC unroll 4
       for (int j = 0; j < kOutputsH; ++j) {
-#pragma GCC unroll 4
-        for (int k = 0; k < kOutputsW; ++k) {
-          F16 m[D::kPoints];
-          F16 y[kOutputsD];
+        F16 m[D::kPoints];
+        F16 y[kOutputsD];
 #pragma GCC unroll 8
-          for (int i = 0; i < D::kPoints; ++i) m[i] = rows[i][j][k];
-          D::output(m, y);
+        for (int i = 0; i < D::kPoints; ++i) m[i] = rows[i][j];
+        D::output(m, y);
 #pragma GCC unroll 4
-          for (int i = 0; i < kOutputsD; ++i) {
-            if (full || (i < row.planes && j < row.rows && k < left)) {
-              float* voxel = out + i * row.plane_pitch + j * row.row_pitch + k * 16;
-              if (kStream) {
-                (y[i] + bias).stream(voxel);
-              } else {
-                (y[i] + bias).store(voxel);
-              }
-            }
-          }
+        for (int i = 0; i < kOutputsD; ++i) {
+          if (!kFull && (i >= columns.planes || j >= columns.rows)) continue;
+          float* voxel = out + i * columns.plane_pitch + j * columns.voxel_row_pitch;
+          kStream ? (y[i] + bias).stream(voxel) : (y[i] + bias).store(voxel);
         }
       }
     }
   }
 
-  static void output(const WinogradOutputRow& row) {
-    if (!row.stream) {
-      output_row<false>(row);
+  static void output_columns(const WinogradOutputColumns& columns) {
+    const bool full = columns.planes >= kOutputsD && columns.rows >= kOutputsH;
+    if (!columns.stream) {
+      full ? output_columns<true, false>(columns) : output_columns<false, false>(columns);
       return;
     }
-    output_row<true>(row);
+    full ? output_columns<true, true>(columns) : output_columns<false, true>(columns);
 #if defined(__AVX2__)
     // Other threads see streamed stores in order only behind a fence.
     _mm_sfence();
 #endif
   }
 
-  template <bool kTransformed>
-  static void coarse_row(const WinogradCoarseRow& row) {
-    const LoadTransform16 transform = load_transform(row.scale, row.shift, row.slope);
-    for (int64_t tile = 0; tile < row.num_tiles; ++tile) {
-      const float* in = row.source + tile * kOutputsW * 16;
-      const int64_t left = row.columns - tile * kOutputsW;
-      const bool full = row.planes >= kOutputsD && row.rows >= kOutputsH && left >= kOutputsW;
-      F16 planes[D::kPoints][kOutputsH][kOutputsW];
-      for (int j = 0; j < kOutputsH; ++j) {
-#pragma GCC unroll 4
-        for (int k = 0; k < kOutputsW; ++k) {
-          F16 y[kOutputsD];
-          F16 m[D::kPoints];
-#pragma GCC unroll 4
-          for (int i = 0; i < kOutputsD; ++i) {
-            if (full || (i < row.planes && j < row.rows && k < left)) {
-              y[i] = F16::load(in + i * row.plane_pitch + j * row.row_pitch + k * 16);
-              if (kTransformed) y[i] = transform.apply(y[i]);
-            } else {
-              y[i] = F16::zero();
-            }
-          }
-          D::coarse(y, m);
-#pragma GCC unroll 8
-          for (int i = 0; i < D::kPoints; ++i) planes[i][j][k] = m[i];
-        }
+  template <bool kTransformed, bool kFull>
+  static void coarse_columns(const WinogradCoarseColumns& columns) {
+    const LoadTransform16 transform = load_transform(columns.scale, columns.shift, columns.slope);
+    for (int64_t column = 0; column < columns.num_columns; ++column) {
+      float* out = columns.destination + column * 16;
+      if (column >= columns.existing) {
+        for (int q = 0; q < kRows; ++q) F16::zero().store(out + q * columns.row_pitch);
+        continue;
       }
-      float* out = row.destination + tile * 16;
-      for (int i = 0; i < D::kPoints; ++i) {
-        F16 rows[H::kPoints][kOutputsW];
+      const float* in = columns.source + column * 16;
+      F16 planes[D::kPoints][kOutputsH];
 #pragma GCC unroll 4
-        for (int k = 0; k < kOutputsW; ++k) {
-          F16 y[kOutputsH];
-          F16 m[H::kPoints];
+      for (int j = 0; j < kOutputsH; ++j) {
+        F16 y[kOutputsD];
+        F16 m[D::kPoints];
 #pragma GCC unroll 4
-          for (int j = 0; j < kOutputsH; ++j) y[j] = planes[i][j][k];
-          H::coarse(y, m);
-#pragma GCC unroll 8
-          for (int j = 0; j < H::kPoints; ++j) rows[j][k] = m[j];
+        for (int i = 0; i < kOutputsD; ++i) {
+          if (kFull || (i < columns.planes && j < columns.rows)) {
+            y[i] = F16::load(in + i * columns.plane_pitch + j * columns.voxel_row_pitch);
+            if (kTransformed) y[i] = transform.apply(y[i]);
+          } else {
+            y[i] = F16::zero();
+          }
         }
+        D::coarse(y, m);
+#pragma GCC unroll 8
+        for (int i = 0; i < D::kPoints; ++i) planes[i][j] = m[i];
+      }
+#pragma GCC unroll 8
+      for (int i = 0; i < D::kPoints; ++i) {
+        F16 m[H::kPoints];
+        H::coarse(planes[i], m);
 #pragma GCC unroll 8
         for (int j = 0; j < H::kPoints; ++j) {
-          F16 m[W::kPoints];
-          W::coarse(rows[j], m);
-#pragma GCC unroll 8
-          for (int k = 0; k < W::kPoints; ++k) {
-            m[k].store(out);
-            out += row.frequency_pitch;
-          }
+          m[j].store(out + (i * H::kPoints + j) * columns.row_pitch);
         }
       }
     }
   }
 
-  static void coarse(const WinogradCoarseRow& row) {
-    row.transformed ? coarse_row<true>(row) : coarse_row<false>(row);
+  static void coarse_columns(const WinogradCoarseColumns& columns) {
+    const bool full = columns.planes >= kOutputsD && columns.rows >= kOutputsH;
+    if (columns.transformed) {
+      full ? coarse_columns<true, true>(columns) : coarse_columns<true, false>(columns);
+    } else {
+      full ? coarse_columns<false, true>(columns) : coarse_columns<false, false>(columns);
+    }
   }
 
   static void filter(const float* taps, float* frequencies, int64_t pitch) {
@@ -336,14 +339,28 @@ using Four = WinogradAxis<4, 3>;
       return Tile<One, WinogradAxis<2, 5>>::call; \
   }
 
-void winograd_input_row(WinogradTile tile, const WinogradInputRow& row) { WM_FOR_TILE(input(row)) }
-
-void winograd_output_row(WinogradTile tile, const WinogradOutputRow& row) {
-  WM_FOR_TILE(output(row))
+void winograd_input_columns(WinogradTile tile, const WinogradInputColumns& columns) {
+  WM_FOR_TILE(input_columns(columns))
 }
 
-void winograd_coarse_row(WinogradTile tile, const WinogradCoarseRow& row) {
-  WM_FOR_TILE(coarse(row))
+void winograd_coarse_columns(WinogradTile tile, const WinogradCoarseColumns& columns) {
+  WM_FOR_TILE(coarse_columns(columns))
+}
+
+void winograd_output_columns(WinogradTile tile, const WinogradOutputColumns& columns) {
+  WM_FOR_TILE(output_columns(columns))
+}
+
+void winograd_input_axis(WinogradTile tile, const WinogradAxisPass& pass) {
+  WM_FOR_TILE(input_axis(pass))
+}
+
+void winograd_coarse_axis(WinogradTile tile, const WinogradAxisPass& pass) {
+  WM_FOR_TILE(coarse_axis(pass))
+}
+
+void winograd_output_axis(WinogradTile tile, const WinogradAxisPass& pass) {
+  WM_FOR_TILE(output_axis(pass))
 }
 
 void winograd_filter(WinogradTile tile, const float* taps, float* frequencies,

@@ -7,62 +7,81 @@
 
 namespace wholemount {
 
-/// Transforms of tiles that follow each other along w, for one block of sixteen channels. In the
-/// frequency domain vector (frequency f, tile t) lies at f * frequency_pitch + t * 16 floats;
-/// frequencies are ordered [d][h][w].
+/// Transforms of tiles that follow each other along w (a run), for one block of sixteen channels,
+/// in two steps: along d and h column by column, so that neighbouring tiles share what they share
+/// of the input, and along w tile by tile. In between, a (d, h) frequency pair has its columns one
+/// behind another, `row_pitch` floats from a pair to the next; pairs are ordered [d][h]. Only these
+/// columns travel through the L2 cache: the products of one pair's frequencies along w are made
+/// while they are in L1.
 
-/// Inputs of the tiles: B^T x B on each axis, neighbouring tiles overlap by taps - 1
-/// voxels.
-struct WinogradInputRow {
-  const float* source;     ///< first input voxel of the first tile; may lie outside the tensor
-  int64_t plane_pitch;     ///< floats
-  int64_t row_pitch;       ///< floats
-  int64_t d_begin, d_end;  ///< planes of the tile that exist; all else is zero and never read
-  int64_t h_begin, h_end;  ///< rows of the tile that exist
-  int64_t w_begin, w_end;  ///< columns, counted from `source`, that exist
-  int64_t num_tiles;
+/// B^T along d and h: the input columns of a run, neighbouring tiles overlap by taps - 1 of them.
+struct WinogradInputColumns {
+  const float* source;      ///< first input voxel of the first tile; may lie outside the tensor
+  int64_t plane_pitch;      ///< floats
+  int64_t voxel_row_pitch;  ///< floats
+  int64_t d_begin, d_end;   ///< planes of the tile that exist; all else is zero and never read
+  int64_t h_begin, h_end;   ///< rows of the tile that exist
+  int64_t w_begin, w_end;   ///< columns, counted from `source`, that exist
+  int64_t num_columns;
   bool transformed;    ///< read through scale, shift and slope
   const float* scale;  ///< nullptr: 1
   const float* shift;  ///< nullptr: 0
   float slope;
   float* destination;
-  int64_t frequency_pitch;  ///< floats
-};
-WM_DECLARE_PER_ISA(void winograd_input_row(WinogradTile tile, const WinogradInputRow& row);)
-
-/// Outputs of the tiles: A^T m A on each axis, plus bias.
-struct WinogradOutputRow {
-  const float* source;
-  int64_t frequency_pitch;  ///< floats
-  int64_t num_tiles;
-  const float* bias;   ///< sixteen
-  float* destination;  ///< first output voxel of the first tile
-  int64_t plane_pitch;
   int64_t row_pitch;
-  int64_t planes;   ///< that exist of the tile's
-  int64_t rows;     ///< that exist of the tile's
-  int64_t columns;  ///< that exist of the whole run's
-  bool stream;      ///< past the caches; `destination` and pitches must be multiples of 64 bytes
 };
-WM_DECLARE_PER_ISA(void winograd_output_row(WinogradTile tile, const WinogradOutputRow& row);)
+WM_DECLARE_PER_ISA(void winograd_input_columns(WinogradTile tile,
+                                               const WinogradInputColumns& columns);)
 
-/// Output gradients of the tiles: A dy A^T on each axis.
-struct WinogradCoarseRow {
+/// A along d and h: the columns of the output gradients of a run.
+struct WinogradCoarseColumns {
   const float* source;  ///< first output voxel of the first tile
   int64_t plane_pitch;
-  int64_t row_pitch;
-  int64_t planes;   ///< that exist of the tile's; all else is zero and never read
-  int64_t rows;     ///< that exist of the tile's
-  int64_t columns;  ///< that exist of the whole run's
-  int64_t num_tiles;
+  int64_t voxel_row_pitch;
+  int64_t planes;    ///< that exist of the tile's; all else is zero and never read
+  int64_t rows;      ///< that exist of the tile's
+  int64_t existing;  ///< columns that exist
+  int64_t num_columns;
   bool transformed;
   const float* scale;
   const float* shift;
   float slope;
   float* destination;
-  int64_t frequency_pitch;
+  int64_t row_pitch;
 };
-WM_DECLARE_PER_ISA(void winograd_coarse_row(WinogradTile tile, const WinogradCoarseRow& row);)
+WM_DECLARE_PER_ISA(void winograd_coarse_columns(WinogradTile tile,
+                                                const WinogradCoarseColumns& columns);)
+
+/// A^T along d and h, plus bias: the columns that exist of the outputs of a run.
+struct WinogradOutputColumns {
+  const float* source;
+  int64_t row_pitch;
+  int64_t num_columns;
+  const float* bias;   ///< sixteen
+  float* destination;  ///< first output voxel of the first tile
+  int64_t plane_pitch;
+  int64_t voxel_row_pitch;
+  int64_t planes;  ///< that exist of the tile's
+  int64_t rows;    ///< that exist of the tile's
+  bool stream;     ///< past the caches; `destination` and pitches must be multiples of 64 bytes
+};
+WM_DECLARE_PER_ISA(void winograd_output_columns(WinogradTile tile,
+                                                const WinogradOutputColumns& columns);)
+
+/// Columns of one (d, h) frequency pair to or from frequencies along w: vector (frequency k, tile
+/// t) lies at k * frequency_pitch + t * 16 floats.
+struct WinogradAxisPass {
+  const float* source;
+  float* destination;
+  int64_t frequency_pitch;  ///< floats
+  int64_t num_tiles;
+};
+/// B^T: the tiles of a run, which start `outputs` columns apart and overlap.
+WM_DECLARE_PER_ISA(void winograd_input_axis(WinogradTile tile, const WinogradAxisPass& pass);)
+/// A: `outputs` columns a tile.
+WM_DECLARE_PER_ISA(void winograd_coarse_axis(WinogradTile tile, const WinogradAxisPass& pass);)
+/// A^T: frequencies to `outputs` columns a tile.
+WM_DECLARE_PER_ISA(void winograd_output_axis(WinogradTile tile, const WinogradAxisPass& pass);)
 
 /// G g G^T of sixteen filters: `taps` [kd][kh][kw][16] to frequencies.
 WM_DECLARE_PER_ISA(void winograd_filter(WinogradTile tile, const float* taps, float* frequencies,
