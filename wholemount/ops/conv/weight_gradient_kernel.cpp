@@ -185,6 +185,12 @@ void WeightGradientKernel::clear_bias(const Task& task, const KernelArgs& args) 
   }
 }
 
+double* WeightGradientKernel::coarse_bias_sums(const Task& task, size_t block,
+                                               const KernelArgs& args) const {
+  const bool answers = problem_.has_bias && !problem_.bias_of_fine && task.first_fine == 0;
+  return answers ? bias_partial(args, task.part, block) : nullptr;
+}
+
 void WeightGradientKernel::sum_bias(const Task& task, int64_t n, const Box3& band, int64_t jd,
                                     const KernelArgs& args) const {
   if (!problem_.has_bias || (problem_.bias_of_fine ? task.first_coarse : task.first_fine) != 0) {

@@ -72,6 +72,10 @@ class WeightGradientKernel : public Kernel {
   /// Adds the plane jd of `band` to the bias sums if the task answers for them.
   void sum_bias(const Task& task, int64_t n, const Box3& band, int64_t jd,
                 const KernelArgs& args) const;
+  /// The sixteen bias sums of a coarse block, for kernels that add to them while they load it;
+  /// nullptr if the task does not answer for them.
+  [[nodiscard]] double* coarse_bias_sums(const Task& task, size_t block,
+                                         const KernelArgs& args) const;
   /// Fills the partial results of a task, those of the bias included.
   virtual void sum_part(const Task& task, const KernelArgs& args) const = 0;
 

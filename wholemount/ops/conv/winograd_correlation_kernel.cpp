@@ -115,8 +115,7 @@ void WinogradCorrelationKernel::choose_tasks() {
   const auto block_tiles = [&](int64_t groups) {
     const int64_t tile_bytes = shape_.frequencies() / shape_.points.w * shape_.outputs.w * line *
                                (num_sources + groups * group_blocks);
-    const int64_t left = deep ? kBlockBytes / 2 : kBlockBytes - static_cast<int64_t>(shared_bytes_);
-    return std::clamp(left / tile_bytes / step * step, least,
+    return std::clamp((deep ? kDeepBlockBytes : kBlockBytes) / tile_bytes / step * step, least,
                       std::max(least, kMaxBlockTiles / step * step));
   };
   const int64_t rough = block_tiles(num_groups);

@@ -39,9 +39,12 @@ class WinogradCorrelationKernel : public Kernel {
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
   [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
 
-  /// Transformed columns of source and result of a block of tiles together with the transformed
-  /// weights, to fit a core's L2 cache.
-  static constexpr int64_t kBlockBytes = int64_t{1700} << 10;
+  /// Transformed columns of source and result of a block of tiles: a quarter of a core's L2 cache
+  /// of 2 MiB, since the weights, and the voxels that neighbouring tiles share, should stay there
+  /// too.
+  static constexpr int64_t kBlockBytes = int64_t{520} << 10;
+  /// The same where the weights do not fit that cache.
+  static constexpr int64_t kDeepBlockBytes = int64_t{850} << 10;
   /// Source and product of the tiles that are multiplied at a time, at the frequencies along w, to
   /// fit half of a core's L1 cache.
   static constexpr int64_t kChunkBytes = int64_t{24} << 10;

@@ -181,6 +181,7 @@ void WinogradWeightGradientKernel::transform_coarse(const Task& task, int64_t n,
       columns.scale = transform.scale;
       columns.shift = transform.shift;
       columns.slope = transform.slope;
+      columns.sums = coarse_bias_sums(task, index, args);
       columns.destination =
           scratch.coarse_columns +
           (static_cast<int64_t>(index - task.first_coarse) * blocks_.block_tiles + run.position) *
@@ -273,7 +274,8 @@ void WinogradWeightGradientKernel::sum_part(const Task& task, const KernelArgs& 
       }
       add = true;
     }
-    for (int64_t d = task.box.begin.d; d < task.box.end.d; ++d) {
+    // The bias of the coarse operand is summed while that is transformed.
+    for (int64_t d = task.box.begin.d; problem_.bias_of_fine && d < task.box.end.d; ++d) {
       sum_bias(task, n, task.box, d, args);
     }
   }

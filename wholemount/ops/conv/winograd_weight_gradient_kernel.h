@@ -27,9 +27,9 @@ class WinogradWeightGradientKernel : public WeightGradientKernel {
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
 
-  /// Both operands' transformed columns of a block, and the sums of a panel at all frequencies: all
-  /// of them fit a core's L2 cache.
-  static constexpr int64_t kBlockBytes = int64_t{800} << 10;
+  /// Both operands' transformed columns of a block, and the sums of a panel at all frequencies:
+  /// well within a core's L2 cache, where the voxels that neighbouring tiles share should stay too.
+  static constexpr int64_t kBlockBytes = int64_t{260} << 10;
   /// Both operands of a block at the frequencies along w, to fit a core's L1 cache.
   static constexpr int64_t kAxisBytes = int64_t{36} << 10;
   static constexpr int64_t kSumBytes = int64_t{1} << 20;

@@ -1,6 +1,6 @@
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 
-#include "wholemount/ops/conv/inner/winograd_axis.h"
+#include "wholemount/ops/conv/inner/winograd_for_tile.h"
 
 namespace wholemount::WM_ISA {
 
@@ -37,6 +37,7 @@ struct Tile {
   template <bool kTransformed, bool kEdge, int kBegin, int kEnd>
   static void input_column(const WinogradInputColumns& columns, const LoadTransform16& transform,
                            const float* source, float* out) {
+    const int64_t pitch = columns.row_pitch;
     F16 partial[kEnd - kBegin][H::kPoints];
 #pragma GCC unroll 8
     for (int j = 0; j < H::kPoints; ++j) {
@@ -56,7 +57,7 @@ struct Tile {
       H::input(partial[i - kBegin], v);
 #pragma GCC unroll 8
       for (int j = 0; j < H::kPoints; ++j) {
-        v[j].store(out + (i * H::kPoints + j) * columns.row_pitch);
+        v[j].store(out + (i * H::kPoints + j) * pitch);
       }
     }
   }
@@ -66,6 +67,7 @@ struct Tile {
   static constexpr int64_t kAhead = 16;
   static void prefetch_columns(const WinogradInputColumns& columns, int64_t first) {
     const int64_t last = first + kAhead < columns.w_end ? first + kAhead : columns.w_end;
+    if (first < columns.w_begin) first = columns.w_begin;
     for (int64_t i = columns.d_begin; i < columns.d_end; ++i) {
       for (int64_t j = columns.h_begin; j < columns.h_end; ++j) {
         const float* voxels =
@@ -82,6 +84,7 @@ struct Tile {
     constexpr int kHalf = kTransformed || kEdge ? D::kPoints : (D::kPoints + 1) / 2;
     const LoadTransform16 transform = load_transform(columns.scale, columns.shift, columns.slope);
     for (int64_t column = 0; column < columns.num_columns; ++column) {
+      if (column == 0) prefetch_columns(columns, 0);
       if (column % kAhead == kAhead / 2) prefetch_columns(columns, column + kAhead / 2);
       float* out = columns.destination + column * 16;
       if (column < columns.w_begin || column >= columns.w_end) {
@@ -109,14 +112,16 @@ struct Tile {
   static void input_axis(const WinogradAxisPass& pass) {
     const float* in = pass.source;
     float* out = pass.destination;
-    for (int64_t tile = 0; tile < pass.num_tiles; ++tile) {
+    const int64_t pitch = pass.frequency_pitch;
+    const int64_t num_tiles = pass.num_tiles;
+    for (int64_t tile = 0; tile < num_tiles; ++tile) {
       F16 x[W::kPoints];
       F16 v[W::kPoints];
 #pragma GCC unroll 8
       for (int k = 0; k < W::kPoints; ++k) x[k] = F16::load(in + k * 16);
       W::input(x, v);
 #pragma GCC unroll 8
-      for (int k = 0; k < W::kPoints; ++k) v[k].store(out + k * pass.frequency_pitch);
+      for (int k = 0; k < W::kPoints; ++k) v[k].store(out + k * pitch);
       in += kOutputsW * 16;
       out += 16;
     }
@@ -125,14 +130,16 @@ struct Tile {
   static void coarse_axis(const WinogradAxisPass& pass) {
     const float* in = pass.source;
     float* out = pass.destination;
-    for (int64_t tile = 0; tile < pass.num_tiles; ++tile) {
+    const int64_t pitch = pass.frequency_pitch;
+    const int64_t num_tiles = pass.num_tiles;
+    for (int64_t tile = 0; tile < num_tiles; ++tile) {
       F16 y[kOutputsW];
       F16 m[W::kPoints];
 #pragma GCC unroll 4
       for (int k = 0; k < kOutputsW; ++k) y[k] = F16::load(in + k * 16);
       W::coarse(y, m);
 #pragma GCC unroll 8
-      for (int k = 0; k < W::kPoints; ++k) m[k].store(out + k * pass.frequency_pitch);
+      for (int k = 0; k < W::kPoints; ++k) m[k].store(out + k * pitch);
       in += kOutputsW * 16;
       out += 16;
     }
@@ -141,11 +148,13 @@ struct Tile {
   static void output_axis(const WinogradAxisPass& pass) {
     const float* in = pass.source;
     float* out = pass.destination;
-    for (int64_t tile = 0; tile < pass.num_tiles; ++tile) {
+    const int64_t pitch = pass.frequency_pitch;
+    const int64_t num_tiles = pass.num_tiles;
+    for (int64_t tile = 0; tile < num_tiles; ++tile) {
       F16 m[W::kPoints];
       F16 y[kOutputsW];
 #pragma GCC unroll 8
-      for (int k = 0; k < W::kPoints; ++k) m[k] = F16::load(in + k * pass.frequency_pitch);
+      for (int k = 0; k < W::kPoints; ++k) m[k] = F16::load(in + k * pitch);
       W::output(m, y);
 #pragma GCC unroll 4
       for (int k = 0; k < kOutputsW; ++k) y[k].store(out + k * 16);
@@ -200,8 +209,16 @@ struct Tile {
 #endif
   }
 
+  /// At most sixteen voxels summed in float32, joined in float64.
+  static void add_column(const F16& sum, double* sums) {
+    float lanes[16];
+    sum.store(lanes);
+    for (int lane = 0; lane < 16; ++lane) sums[lane] += static_cast<double>(lanes[lane]);
+  }
+
   template <bool kTransformed, bool kFull>
   static void coarse_columns(const WinogradCoarseColumns& columns) {
+    const int64_t pitch = columns.row_pitch;
     const LoadTransform16 transform = load_transform(columns.scale, columns.shift, columns.slope);
     for (int64_t column = 0; column < columns.num_columns; ++column) {
       float* out = columns.destination + column * 16;
@@ -211,6 +228,7 @@ struct Tile {
       }
       const float* in = columns.source + column * 16;
       F16 planes[D::kPoints][kOutputsH];
+      F16 sum = F16::zero();
 #pragma GCC unroll 4
       for (int j = 0; j < kOutputsH; ++j) {
         F16 y[kOutputsD];
@@ -224,17 +242,22 @@ struct Tile {
             y[i] = F16::zero();
           }
         }
+        F16 rows = y[0];
+#pragma GCC unroll 4
+        for (int i = 1; i < kOutputsD; ++i) rows = rows + y[i];
+        sum = sum + rows;
         D::coarse(y, m);
 #pragma GCC unroll 8
         for (int i = 0; i < D::kPoints; ++i) planes[i][j] = m[i];
       }
+      if (columns.sums != nullptr) add_column(sum, columns.sums);
 #pragma GCC unroll 8
       for (int i = 0; i < D::kPoints; ++i) {
         F16 m[H::kPoints];
         H::coarse(planes[i], m);
 #pragma GCC unroll 8
         for (int j = 0; j < H::kPoints; ++j) {
-          m[j].store(out + (i * H::kPoints + j) * columns.row_pitch);
+          m[j].store(out + (i * H::kPoints + j) * pitch);
         }
       }
     }
@@ -248,131 +271,32 @@ struct Tile {
       full ? coarse_columns<false, true>(columns) : coarse_columns<false, false>(columns);
     }
   }
-
-  static void filter(const float* taps, float* frequencies, int64_t pitch) {
-    F16 rows[D::kTaps][H::kPoints][W::kPoints];
-    for (int i = 0; i < D::kTaps; ++i) {
-      F16 columns[W::kPoints][H::kTaps];
-      for (int j = 0; j < H::kTaps; ++j) {
-        F16 g[W::kTaps];
-        F16 u[W::kPoints];
-        for (int k = 0; k < W::kTaps; ++k) {
-          g[k] = F16::load(taps + ((i * H::kTaps + j) * W::kTaps + k) * 16);
-        }
-        W::filter(g, u);
-        for (int k = 0; k < W::kPoints; ++k) columns[k][j] = u[k];
-      }
-      for (int k = 0; k < W::kPoints; ++k) {
-        F16 u[H::kPoints];
-        H::filter(columns[k], u);
-        for (int j = 0; j < H::kPoints; ++j) rows[i][j][k] = u[j];
-      }
-    }
-    for (int j = 0; j < H::kPoints; ++j) {
-      for (int k = 0; k < W::kPoints; ++k) {
-        F16 g[D::kTaps];
-        F16 u[D::kPoints];
-        for (int i = 0; i < D::kTaps; ++i) g[i] = rows[i][j][k];
-        D::filter(g, u);
-        for (int i = 0; i < D::kPoints; ++i) {
-          u[i].store(frequencies + ((i * H::kPoints + j) * W::kPoints + k) * pitch);
-        }
-      }
-    }
-  }
-
-  static void filter_adjoint(const float* frequencies, int64_t pitch, float* taps,
-                             int64_t tap_pitch) {
-    F16 rows[D::kPoints][H::kTaps][W::kTaps];
-    for (int i = 0; i < D::kPoints; ++i) {
-      F16 columns[W::kTaps][H::kPoints];
-      for (int j = 0; j < H::kPoints; ++j) {
-        F16 u[W::kPoints];
-        F16 g[W::kTaps];
-        for (int k = 0; k < W::kPoints; ++k) {
-          u[k] = F16::load(frequencies + ((i * H::kPoints + j) * W::kPoints + k) * pitch);
-        }
-        W::filter_adjoint(u, g);
-        for (int k = 0; k < W::kTaps; ++k) columns[k][j] = g[k];
-      }
-      for (int k = 0; k < W::kTaps; ++k) {
-        F16 g[H::kTaps];
-        H::filter_adjoint(columns[k], g);
-        for (int j = 0; j < H::kTaps; ++j) rows[i][j][k] = g[j];
-      }
-    }
-    for (int j = 0; j < H::kTaps; ++j) {
-      for (int k = 0; k < W::kTaps; ++k) {
-        F16 u[D::kPoints];
-        F16 g[D::kTaps];
-        for (int i = 0; i < D::kPoints; ++i) u[i] = rows[i][j][k];
-        D::filter_adjoint(u, g);
-        for (int i = 0; i < D::kTaps; ++i) {
-          g[i].store(taps + ((i * H::kTaps + j) * W::kTaps + k) * tap_pitch);
-        }
-      }
-    }
-  }
 };
 
 }  // namespace
 
-using One = WinogradAxis<1, 1>;
-using Two = WinogradAxis<2, 3>;
-using Four = WinogradAxis<4, 3>;
-
-#define WM_FOR_TILE(call)                         \
-  switch (tile) {                                 \
-    case WinogradTile::f444:                      \
-      return Tile<Four, Four>::call;              \
-    case WinogradTile::f244:                      \
-      return Tile<Two, Four>::call;               \
-    case WinogradTile::f222:                      \
-      return Tile<Two, Two>::call;                \
-    case WinogradTile::f144:                      \
-      return Tile<One, Four>::call;               \
-    case WinogradTile::f122:                      \
-      return Tile<One, Two>::call;                \
-    case WinogradTile::f144k5:                    \
-      return Tile<One, WinogradAxis<4, 5>>::call; \
-    case WinogradTile::f122k5:                    \
-      return Tile<One, WinogradAxis<2, 5>>::call; \
-  }
-
 void winograd_input_columns(WinogradTile tile, const WinogradInputColumns& columns) {
-  WM_FOR_TILE(input_columns(columns))
+  WM_FOR_TILE(Tile, input_columns(columns))
 }
 
 void winograd_coarse_columns(WinogradTile tile, const WinogradCoarseColumns& columns) {
-  WM_FOR_TILE(coarse_columns(columns))
+  WM_FOR_TILE(Tile, coarse_columns(columns))
 }
 
 void winograd_output_columns(WinogradTile tile, const WinogradOutputColumns& columns) {
-  WM_FOR_TILE(output_columns(columns))
+  WM_FOR_TILE(Tile, output_columns(columns))
 }
 
 void winograd_input_axis(WinogradTile tile, const WinogradAxisPass& pass) {
-  WM_FOR_TILE(input_axis(pass))
+  WM_FOR_TILE(Tile, input_axis(pass))
 }
 
 void winograd_coarse_axis(WinogradTile tile, const WinogradAxisPass& pass) {
-  WM_FOR_TILE(coarse_axis(pass))
+  WM_FOR_TILE(Tile, coarse_axis(pass))
 }
 
 void winograd_output_axis(WinogradTile tile, const WinogradAxisPass& pass) {
-  WM_FOR_TILE(output_axis(pass))
+  WM_FOR_TILE(Tile, output_axis(pass))
 }
-
-void winograd_filter(WinogradTile tile, const float* taps, float* frequencies,
-                     int64_t frequency_pitch) {
-  WM_FOR_TILE(filter(taps, frequencies, frequency_pitch))
-}
-
-void winograd_filter_adjoint(WinogradTile tile, const float* frequencies, int64_t frequency_pitch,
-                             float* taps, int64_t tap_pitch) {
-  WM_FOR_TILE(filter_adjoint(frequencies, frequency_pitch, taps, tap_pitch))
-}
-
-#undef WM_FOR_TILE
 
 }  // namespace wholemount::WM_ISA

@@ -46,6 +46,7 @@ struct WinogradCoarseColumns {
   const float* scale;
   const float* shift;
   float slope;
+  double* sums;  ///< sixteen, to which the columns are added; nullptr: not wanted
   float* destination;
   int64_t row_pitch;
 };
