@@ -54,6 +54,10 @@ Json json_of(const ClassificationResult& evaluated, const ConfusionMatrix& matri
   Json json;
   json["images"] = matrix.total();
   json["right"] = matrix.right();
+  if (evaluated.data.leaks) {
+    json["split_leaks"] = true;
+    json["warning"] = kLeakWarning;
+  }
   json["loss"] = evaluated.result.mean_loss();
   json["metrics"] = Json::object();
   for (const auto& [name, value] : scores) {
@@ -124,6 +128,7 @@ void finish_classification(bool json, const std::string& out,
     std::fputs(text.c_str(), stdout);
     return;
   }
+  if (evaluated.data.leaks) std::printf("%s\n\n", kLeakWarning);
   std::printf("%lld of %lld images right\n", static_cast<long long>(matrix.right()),
               static_cast<long long>(matrix.total()));
   for (const char* name : {"top-1", "top-5", "balanced"}) {

@@ -33,6 +33,7 @@ void add_config_options(CLI::App& command, ConfigOptions& options);
 
 // One function per command: declares it and what to call when it is used.
 void add_info_command(CLI::App& app);
+void add_augment_command(CLI::App& app);
 void add_synth_command(CLI::App& app);
 void add_plan_command(CLI::App& app);
 void add_train_command(CLI::App& app);

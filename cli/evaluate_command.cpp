@@ -147,7 +147,8 @@ void evaluate_run(const EvaluateOptions& options) {
   const std::string path = model_path(options.predictions);
   ModelSpec model = read_model_spec(path);
   if (!options.data.empty()) model.config.data.root = options.data;
-  const DataJob data = job_from_data(model.config);
+  DataJob data = job_from_data(model.config);
+  data.evaluation_load.fit = model.fit;
   if (net_spec_text(model.config, data.job.task) != net_spec_text(model.config, model.task)) {
     throw ConfigError(path + ": the model's channels or outputs are not those of " +
                       model.config.data.root);

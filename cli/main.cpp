@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
     namespace cli = wholemount::cli;
     cli::add_info_command(app);
     cli::add_synth_command(app);
+    cli::add_augment_command(app);
     cli::add_plan_command(app);
     cli::add_train_command(app);
     cli::add_predict_command(app);

@@ -143,6 +143,7 @@ void run_predict(const PredictOptions& options) {
     channels.push_back(i);
   }
   spec.load = load_spec_from_config(model.config, spec.network.divisor, channels);
+  spec.load.fit = model.fit;
 
   const std::vector<Case> cases = cases_of(options, model, spec);
   PlanSpec plan_spec;

@@ -196,6 +196,7 @@ class Reader {
     for (size_t i = 0; i < dataset_.cases.size(); ++i) {
       const Case& field = dataset_.cases[i];
       if (field.groups.at("compound") == kControl && !kept.contains(field.groups.at("well"))) {
+        if (files_are_there(field)) dataset_.other_controls.push_back(field);
         continue;
       }
       cases.push_back(field);
@@ -203,6 +204,12 @@ class Reader {
     }
     dataset_.cases = std::move(cases);
     class_names_ = std::move(names);
+  }
+
+  static bool files_are_there(const Case& field) {
+    return std::all_of(field.channels.begin(), field.channels.end(), [](const ChannelFile& file) {
+      return fs::is_regular_file(file.path);
+    });
   }
 
   void check_files() const {

@@ -28,8 +28,10 @@ struct Case {
   std::vector<ChannelFile> channels;  ///< in the order of Dataset::channel_names
   std::string label;                  ///< path of the label map; empty where there is none
   int64_t class_index = -1;           ///< of Dataset::classes; -1: none
+  int32_t copy = 0;                   ///< which augmented copy of the field (field_copies.h)
   /// What the case shares with others, by which a split keeps cases together: "plate", "well",
-  /// "field", "batch", "compound", "treatment" ...
+  /// "field", "batch", "compound", "treatment" ... and "source", the field that augmented copies
+  /// were made from.
   std::map<std::string, std::string> groups;
 };
 
@@ -59,6 +61,9 @@ struct Dataset {
   std::optional<int64_t> ignored_label;
   std::vector<Case> cases;       ///< with labels, in the order the data set lists them
   std::vector<Case> unlabelled;  ///< test images without labels
+  /// bbbc021: untreated fields that DatasetSelection::control_wells left out of `cases` and whose
+  /// files are there; plates may still be scaled by them.
+  std::vector<Case> other_controls;
 };
 
 /// Which images of a data set count, where it leaves a choice.
@@ -88,7 +93,7 @@ struct DatasetSelection {
 ///   "image" may hold 4-D files. Paths count from the file's folder. A line `#labels,0=background,
 ///   1=edema` before the first line names label values; else the label maps are read for them.
 ///   With a column "class" the images are classified as wholes: columns "group", "field", "site",
-///   "well", "plate", "batch", "compound", "treatment" then say what belongs together.
+///   "well", "plate", "batch", "compound", "treatment", "source" then say what belongs together.
 /// - bbbc021: as downloaded: a file ending in image.csv with the columns of BBBC021_v1_image.csv
 ///   and one ending in moa.csv in `root`, images below it at Week1/Week1_22123/NAME or
 ///   Week1_22123/NAME. Classes are mechanisms of action, joined by compound and concentration as a

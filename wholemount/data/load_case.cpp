@@ -76,6 +76,7 @@ struct ChannelDestination {
   int64_t channel = 0;
   float* values = nullptr;
   StridedBox box;
+  const LightField* light = nullptr;  ///< to correct, if any
 };
 
 /// Reads a whole field, normalises all of it, and writes its turned centre.
@@ -87,9 +88,12 @@ void read_turned(const StoredCase& stored, const NormaliseSpec& normalisation, V
                         static_cast<size_t>(volume(extent)));
   reader->read_planes({to.channel, 0, 1}, field);
   const StridedBox whole{extent, 0, extent.h * extent.w, extent.w, 1};
+  if (to.light != nullptr) correct_light(*to.light, extent, 0, 0, field.data(), whole);
   loaded.scales.push_back(normalise(normalisation, field.data(), whole));
   const int turn =
-      draw_turn(stored.spec.seed, loaded.epoch, static_cast<uint64_t>(loaded.case_index));
+      stored.spec.copies == CopySet::turns
+          ? field_copy(CopySet::turns, loaded.placement, stored.subject.copy).turn
+          : draw_turn(stored.spec.seed, loaded.epoch, static_cast<uint64_t>(loaded.case_index));
   turned_crop(field, extent, turn, to.values, to.box);
 }
 
@@ -113,8 +117,15 @@ void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<f
         moved_box(loaded.image, static_cast<int64_t>(c), loaded.placement.valid, loaded.move);
     NormaliseSpec normalisation = stored.spec.normalise;
     normalisation.full_scale = largest_number(reader.header().stored);
-    if (stored.spec.augment.rot15) {
-      read_turned(stored, normalisation, &reader, {file.channel, values, box});
+    const LightField* light = nullptr;
+    if (stored.spec.fit) {
+      const ChannelIntensity& fitted = stored.spec.fit->of(stored.subject).at(c);
+      normalisation.mean = fitted.mean;
+      normalisation.deviation = fitted.deviation;
+      if (stored.spec.correct_light) light = &fitted.light;
+    }
+    if (stored.spec.turns()) {
+      read_turned(stored, normalisation, &reader, {file.channel, values, box, light});
       continue;
     }
     for_each_row_piece(loaded.header.extent, loaded.placement.source, file.channel,
@@ -127,6 +138,10 @@ void read_image(const StoredCase& stored, ChannelReaders* readers, std::vector<f
                            to += box.w_pitch;
                          }
                        });
+    if (light != nullptr) {
+      const Extent3& first = loaded.placement.source.begin;
+      correct_light(*light, loaded.header.extent, first.h, first.w, values, box);
+    }
     loaded.scales.push_back(normalise(normalisation, values, box));
     const StridedBox still =
         moved_box(loaded.image, static_cast<int64_t>(c), loaded.placement.valid, SpatialMove{});
@@ -207,8 +222,8 @@ StagingDesc staging_desc(const LoadSpec& spec, const Extent3& stored) {
     bytes = checked_add(bytes, round_up(bytes_of(*staging.target), kAlignment));
   }
   staging.scratch_offset = static_cast<size_t>(bytes);
-  if (spec.augment.warps() || spec.augment.rot15) {
-    const Extent3& whole = spec.augment.rot15 ? stored : placement.valid.extent();
+  if (spec.augment.warps() || spec.turns()) {
+    const Extent3& whole = spec.turns() ? stored : placement.valid.extent();
     const int64_t scratch = checked_multiply(volume(whole), static_cast<int64_t>(sizeof(float)));
     staging.scratch_bytes = static_cast<size_t>(round_up(scratch, kAlignment));
     bytes = checked_add(bytes, static_cast<int64_t>(staging.scratch_bytes));
@@ -249,9 +264,14 @@ LoadedCase load_case(const Case& subject, const CaseRequest& request, const Load
   if (spec.target && subject.label.empty()) {
     throw FileError(first.path, "case \"" + subject.id + "\" has no label map");
   }
+  WM_CHECK(spec.fit || !(spec.correct_light || fitted_mean(spec.normalise.kind)),
+           "intensities have not been fitted");
   loaded.move =
-      draw_spatial_move(spec.augment, loaded.placement.valid.extent(), loaded.placement.padded,
-                        spec.seed, request.epoch, static_cast<uint64_t>(request.case_index));
+      spec.copies == CopySet::none
+          ? draw_spatial_move(spec.augment, loaded.placement.valid.extent(),
+                              loaded.placement.padded, spec.seed, request.epoch,
+                              static_cast<uint64_t>(request.case_index))
+          : field_copy(spec.copies, loaded.placement, subject.copy).move;
   loaded.image = whole_view(staging.image, memory.data());
   const bool padded = loaded.placement.valid != whole_box(loaded.placement.padded);
   const bool spare_lanes = staging.image.c % staging.image.block_width() != 0;

@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "wholemount/data/dataset.h"
+#include "wholemount/data/field_copies.h"
+#include "wholemount/data/intensity_fit.h"
 #include "wholemount/data/normalise.h"
 #include "wholemount/data/placement.h"
 #include "wholemount/data/spatial_move.h"
@@ -21,13 +24,19 @@ namespace wholemount {
 struct LoadSpec {
   std::vector<int64_t> channels;  ///< of the data set, in tensor order; at least one
   NormaliseSpec normalise;
+  bool correct_light = false;  ///< divide by the plate's illumination first
+  /// What light and the fitted kinds of `normalise` need (needs_fit); else null.
+  std::shared_ptr<const IntensityFit> fit;
   ShapeSpec shape;
   AugmentSpec augment;
+  CopySet copies = CopySet::none;  ///< what Case::copy counts; then augment moves nothing
   uint64_t seed = 0;                       ///< of the augmentation
   std::optional<TargetDefinition> target;  ///< none: no label map
   bool whole_image = false;                ///< the target is the case's class
   /// Memory of the most demanding reader of the data set (CaseHeaders).
   size_t reader_bytes = kNiftiReaderBytes;
+
+  [[nodiscard]] bool turns() const { return augment.rot15 || copies == CopySet::turns; }
 };
 
 /// Tensors of one case in one piece of memory: the image first, then the target, then what a warp
@@ -37,7 +46,8 @@ struct StagingDesc {
   std::optional<TensorDesc> target;  ///< plain u8 [1, 1, padded]; a class: [1, 1, 1, 1, 1]
   size_t target_offset = 0;          ///< bytes, a multiple of 64
   size_t scratch_offset = 0;         ///< bytes, a multiple of 64
-  /// One float32 a voxel: of the used part with "affine" or "elastic", of all with "rot15".
+  /// One float32 a voxel: of the used part with "affine" or "elastic", of all with turns by 15
+  /// degrees.
   size_t scratch_bytes = 0;
   size_t bytes = 0;  ///< of all, a multiple of 64
 };

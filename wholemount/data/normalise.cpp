@@ -16,7 +16,8 @@ namespace {
 constexpr NormaliseKind kKinds[] = {NormaliseKind::none,           NormaliseKind::zscore,
                                     NormaliseKind::zscore_nonzero, NormaliseKind::percentile,
                                     NormaliseKind::minmax,         NormaliseKind::full_scale,
-                                    NormaliseKind::anscombe};
+                                    NormaliseKind::anscombe,       NormaliseKind::zscore_training,
+  NormaliseKind::zscore_controls, NormaliseKind::anscombe_controls};
 
 template <bool kNonzeroOnly>
 IntensityScale zscore(float* values, const StridedBox& box) {
@@ -119,7 +120,20 @@ IntensityScale minmax(float* values, const StridedBox& box) {
   return stretch(values, box, static_cast<double>(lowest), static_cast<double>(highest));
 }
 
+template <class Transform>
+IntensityScale fixed_scale(const NormaliseSpec& spec, float* values, const StridedBox& box,
+                           const Transform& transform) {
+  const double scale = 1.0 / spec.deviation;
+  for_each_voxel(box, [&](int64_t i) {
+    values[i] =
+        static_cast<float>((transform(static_cast<double>(values[i])) - spec.mean) * scale);
+  });
+  return {spec.mean, scale, 0.0, 0.0};
+}
+
 }  // namespace
+
+double anscombe_root(double x) { return 2.0 * std::sqrt(std::max(0.0, x + 0.375)); }
 
 const char* normalise_name(NormaliseKind kind) {
   switch (kind) {
@@ -137,6 +151,12 @@ const char* normalise_name(NormaliseKind kind) {
       return "full-scale";
     case NormaliseKind::anscombe:
       return "anscombe";
+    case NormaliseKind::zscore_training:
+      return "zscore-training";
+    case NormaliseKind::zscore_controls:
+      return "zscore-controls";
+    case NormaliseKind::anscombe_controls:
+      return "anscombe-controls";
   }
   return "?";
 }
@@ -180,10 +200,14 @@ IntensityScale normalise(const NormaliseSpec& spec, float* values, const Strided
     }
     case NormaliseKind::anscombe:
       for_each_voxel(box, [&](int64_t i) {
-        const double counts = std::max(0.0, static_cast<double>(values[i]) + 0.375);
-        values[i] = static_cast<float>(2.0 * std::sqrt(counts));
+        values[i] = static_cast<float>(anscombe_root(static_cast<double>(values[i])));
       });
       return zscore<false>(values, box);
+    case NormaliseKind::zscore_training:
+    case NormaliseKind::zscore_controls:
+      return fixed_scale(spec, values, box, [](double value) { return value; });
+    case NormaliseKind::anscombe_controls:
+      return fixed_scale(spec, values, box, anscombe_root);
   }
   return {};
 }

@@ -19,19 +19,38 @@ enum class NormaliseKind : uint8_t {
   /// zscore of 2 sqrt(x + 3/8), which makes the shot noise of counts even (Anscombe 1948); numbers
   /// below -3/8 count as that.
   anscombe,
+  // With a mean and deviation that were fitted to a data set (intensity_fit.h):
+  zscore_training,    ///< of all training fields together: brightness of a field stays visible
+  zscore_controls,    ///< of the untreated fields of the same plate
+  anscombe_controls,  ///< the same of 2 sqrt(x + 3/8)
 };
+
+/// Whether the kind uses NormaliseSpec::mean and deviation.
+[[nodiscard]] constexpr bool fitted_mean(NormaliseKind kind) {
+  return kind == NormaliseKind::zscore_training || kind == NormaliseKind::zscore_controls ||
+         kind == NormaliseKind::anscombe_controls;
+}
+/// Whether these are fitted to the controls of each plate.
+[[nodiscard]] constexpr bool uses_controls(NormaliseKind kind) {
+  return kind == NormaliseKind::zscore_controls || kind == NormaliseKind::anscombe_controls;
+}
 
 struct NormaliseSpec {
   NormaliseKind kind = NormaliseKind::zscore_nonzero;
   double lower_percent = 0.5;   ///< percentile only
   double upper_percent = 99.5;  ///< percentile only
   double full_scale = 1.0;      ///< full_scale only: what becomes 1
+  double mean = 0.0;            ///< fitted_mean() only
+  double deviation = 1.0;       ///< fitted_mean() only, above 0
 };
 
-/// Reads "none", "zscore", "zscore-nonzero", "percentile", "minmax", "full-scale", "anscombe";
-/// throws ConfigError naming the nearest known one.
+/// Reads "none", "zscore", "zscore-nonzero", "percentile", "minmax", "full-scale", "anscombe",
+/// "zscore-training", "zscore-controls", "anscombe-controls"; throws ConfigError naming the nearest known one.
 [[nodiscard]] NormaliseKind parse_normalise(const std::string& name);
 [[nodiscard]] const char* normalise_name(NormaliseKind kind);
+
+/// Anscombe's root: 2 sqrt(x + 3/8), numbers below -3/8 counting as that.
+[[nodiscard]] double anscombe_root(double x);
 
 /// What was done to a channel: y = (x - shift) * scale after clipping x to [lowest, highest].
 struct IntensityScale {

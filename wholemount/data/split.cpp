@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -71,7 +72,11 @@ Split make_split(int64_t num_cases, const SplitSpec& spec) {
 namespace {
 
 std::string group_of(const Case& subject, const std::string& by) {
-  if (by == "case") return subject.id;
+  if (by == "copy") return subject.id;
+  if (by == "case") {
+    const auto source = subject.groups.find("source");
+    return source == subject.groups.end() ? subject.id : source->second;
+  }
   const auto found = subject.groups.find(by);
   if (found != subject.groups.end()) return found->second;
   std::vector<std::string> known{"case"};
@@ -136,16 +141,35 @@ Split split_dataset(const Dataset& dataset, const SplitSpec& spec) {
     for (const int64_t g : groups.train) part[static_cast<size_t>(g)] = 0;
     for (const int64_t g : groups.validation) part[static_cast<size_t>(g)] = 1;
     for (const int64_t g : groups.test) part[static_cast<size_t>(g)] = 2;
-    if (spec.by == "case") return groups;
+    // Where every case is a group of its own, the parts keep the permutation's order.
+    if (spec.by == "case" && names.size() == cases.size()) return groups;
   }
   Split split;
   for (size_t i = 0; i < cases.size(); ++i) {
     const int where = part[static_cast<size_t>(group[i])];
+    if (where > 0 && cases[i].copy > 0 && spec.by != "copy") continue;
     if (where == 0) split.train.push_back(static_cast<int64_t>(i));
     if (where == 1) split.validation.push_back(static_cast<int64_t>(i));
     if (where == 2) split.test.push_back(static_cast<int64_t>(i));
   }
   return split;
+}
+
+bool split_leaks(const Dataset& dataset, const Split& split) {
+  std::set<std::string> trained;
+  const auto source_of = [&](int64_t index) {
+    const Case& subject = dataset.cases[static_cast<size_t>(index)];
+    const auto found = subject.groups.find("source");
+    return found == subject.groups.end() ? std::string() : found->second;
+  };
+  for (const int64_t index : split.train) trained.insert(source_of(index));
+  for (const std::vector<int64_t>* part : {&split.validation, &split.test}) {
+    for (const int64_t index : *part) {
+      const std::string source = source_of(index);
+      if (!source.empty() && trained.contains(source)) return true;
+    }
+  }
+  return false;
 }
 
 void check_classes_of_split(const Dataset& dataset, const Split& split) {

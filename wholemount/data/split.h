@@ -17,6 +17,9 @@ struct SplitSpec {
   double validation = 0.075;
   double test = 0.075;
   /// "case", or the group that is never divided: "field", "well", "plate", "batch", "compound" ...
+  /// Augmented copies of a field (group "source") stand in one part, of which all train, and the
+  /// field itself validates or tests. "copy" divides the copies singly, as paper B did: see
+  /// split_leaks.
   std::string by = "case";
   /// k-fold: the groups are dealt in turn to so many folds, and fold `fold` validates; the
   /// fractions are not used. None: fractions.
@@ -45,6 +48,16 @@ struct Split {
 /// of every class. Throws ConfigError as make_split does, and for a group the cases do not have, a
 /// fold that does not exist, or a hold_out that names none.
 [[nodiscard]] Split split_dataset(const Dataset& dataset, const SplitSpec& spec);
+
+/// True where copies of one field (group "source") stand in the training part and in another, so
+/// that scores say how well fields were learnt by heart.
+[[nodiscard]] bool split_leaks(const Dataset& dataset, const Split& split);
+
+/// What reports, logs and summaries say about such a split.
+inline constexpr const char* kLeakWarning =
+    "LEAKING SPLIT: augmented copies of the same fields stand in training and validation. The "
+    "scores cannot be compared with those of any split that keeps fields, wells or compounds "
+    "apart";
 
 /// Throws ConfigError when a class of the data set has no image in the training part.
 void check_classes_of_split(const Dataset& dataset, const Split& split);

@@ -39,8 +39,11 @@ struct DataConfig {
   std::vector<std::string> target = {"labels"};  ///< {"labels"}: all classes; else named regions
   std::optional<Extent3> shape;                  ///< none: "full"
   std::string normalise = "zscore-nonzero";
+  bool illumination = false;
+  std::string control = "DMSO";
   SplitConfig split;
   std::vector<std::string> augment;
+  std::string copies = "none";
   bool balance = false;
   std::optional<int64_t> control_wells = 119;
   bool all_taxol = false;

@@ -101,8 +101,33 @@ void check_one_type(const Dataset& dataset, const CaseHeaders& headers) {
   }
 }
 
+/// What is fitted is fitted to fields with a class; evaluations of label maps do not carry it.
+void check_fit(const RunConfig& config, bool whole_image) {
+  if (whole_image || !needs_intensity_fit(config)) return;
+  throw ConfigError("data.normalise = \"" + config.data.normalise +
+                    "\" and data.illumination are for the classification of whole fields; for "
+                    "label maps take a normalisation of each case, e.g. \"zscore\"");
+}
+
+IntensityFitSpec fit_spec(const RunConfig& config, std::vector<int64_t> channels) {
+  IntensityFitSpec spec;
+  spec.kind = parse_normalise(config.data.normalise);
+  spec.light = config.data.illumination;
+  spec.control = config.data.control;
+  spec.channels = std::move(channels);
+  return spec;
+}
+
 void check_turns(const LoadSpec& load) {
   const AugmentSpec& augment = load.augment;
+  if (load.copies != CopySet::none &&
+      (!load.whole_image || augment.flip || augment.rot90 || augment.rot15 || augment.warps() ||
+       (load.copies == CopySet::turns && augment.changes_intensity()))) {
+    throw ConfigError(
+        "data.copies: copies are of classified fields and say themselves how each is turned and "
+        "mirrored; leave \"flip\", \"rot90\", \"rot15\", \"affine\" and \"elastic\" out of "
+        "data.augment (with \"B\" all of them)");
+  }
   if (augment.rot15 &&
       (!load.whole_image || augment.rot90 || augment.warps() || augment.changes_intensity())) {
     throw ConfigError(
@@ -157,6 +182,8 @@ LoadSpec load_spec_from_config(const RunConfig& config, const Extent3& divisor,
   LoadSpec spec;
   spec.channels = std::move(channels);
   spec.normalise.kind = parse_normalise(config.data.normalise);
+  spec.correct_light = config.data.illumination;
+  spec.copies = parse_copies(config.data.copies);
   spec.shape.fixed = config.data.shape;
   spec.shape.multiple = divisor;
   spec.seed = static_cast<uint64_t>(config.train.seed);
@@ -195,14 +222,21 @@ DataJob job_from_data(const RunConfig& config) {
   data.train_load = data.evaluation_load;
   data.train_load.augment = parse_augment(config.data.augment);
   check_turns(data.train_load);
+  check_fit(config, whole_image);
+  // Before headers are read: a split that cannot be is told at once.
   data.split = split_dataset(data.dataset, split_spec(config.data.split));
-  if (whole_image) check_classes_of_split(data.dataset, data.split);
   if (data.split.train.empty()) {
     throw ConfigError("data.split.train = 0 leaves no case to train on");
   }
   const CaseHeaders headers = read_case_headers(data.dataset.cases);
   data.extents = headers.extents;
   if (whole_image) check_one_type(data.dataset, headers);
+  if (data.train_load.copies != CopySet::none) {
+    expand_copies(data.train_load.copies, data.train_load.shape, &data.dataset, &data.extents);
+    data.split = split_dataset(data.dataset, split_spec(config.data.split));
+  }
+  data.leaks = split_leaks(data.dataset, data.split);
+  if (whole_image) check_classes_of_split(data.dataset, data.split);
   for (const Extent3& extent : data.extents) {
     if (data.train_load.augment.rot15 && extent.d != 1) {
       throw ConfigError("data.augment: \"rot15\" turns fields of one plane, found " +
@@ -228,6 +262,14 @@ DataJob job_from_data(const RunConfig& config) {
   job.staging_bytes = data.staging.total_bytes;
   data.data_digest = digest_of(data);
   return data;
+}
+
+bool needs_intensity_fit(const RunConfig& config) { return needs_fit(fit_spec(config, {})); }
+
+std::shared_ptr<const IntensityFit> fit_job_intensity(const DataJob& data) {
+  const IntensityFitSpec spec = fit_spec(data.job.config, data.train_load.channels);
+  if (!needs_fit(spec)) return nullptr;
+  return std::make_shared<const IntensityFit>(fit_intensity(data.dataset, data.split, spec));
 }
 
 JobSpec job_from_data_or_shape(const RunConfig& config) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -76,6 +78,8 @@ class Training {
         time_(current_time_model(Target{}, spec.threads)),
         pool_(spec.threads),
         programs_(job_, plan_spec_from_config(config_, spec.threads), time_),
+        train_load_(data.train_load),
+        evaluation_load_(data.evaluation_load),
         plan_(plan_job(job_, programs_, spec.threads, memory_budget_bytes(config_, spec.memory))) {
     check_budget(plan_);
   }
@@ -84,6 +88,8 @@ class Training {
     open_folder();
     allocate();
     restore_or_initialise();
+    fit_intensity();
+    tell_leak();
     begin_seconds_ = monotonic_seconds();
     last_checkpoint_seconds_ = begin_seconds_;
     const SignalFlag signal;
@@ -158,6 +164,40 @@ class Training {
     log_ = std::make_unique<RunLog>(*folder_, state_.step);
   }
 
+  /// Numbers that are fitted to the training fields before they are trained on; a resumed run
+  /// keeps those it has.
+  void fit_intensity() {
+    if (!needs_intensity_fit(config_)) return;
+    const std::string path = folder_->file(RunFolderNames::intensity).string();
+    std::error_code ignored;
+    if (spec_.resume && std::filesystem::exists(path, ignored)) {
+      std::ifstream file(path, std::ios::binary);
+      const std::string text{std::istreambuf_iterator<char>(file), {}};
+      fit_ = std::make_shared<const IntensityFit>(
+          parse_intensity_fit(text, path, static_cast<size_t>(job_.task.in_channels)));
+    } else {
+      const double begin = monotonic_seconds();
+      fit_ = fit_job_intensity(data_);
+      folder_->write(RunFolderNames::intensity, to_json(*fit_) + "\n");
+      progress_.message(fmt::format("fitted intensities of {} plates in {}", fit_->plates.size(),
+                                    duration_text(monotonic_seconds() - begin)));
+    }
+    train_load_.fit = fit_;
+    evaluation_load_.fit = fit_;
+  }
+
+  void tell_leak() {
+    if (!data_.leaks) return;
+    progress_.message(kLeakWarning);
+    if (state_.step > 0) return;  // resumed: the log has it
+    Json line;
+    line["kind"] = "warning";
+    line["step"] = state_.step;
+    line["split_leaks"] = true;
+    line["message"] = kLeakWarning;
+    log_->append(line);
+  }
+
   /// The configuration with the data set's whole path, so that the run folder and its model serve
   /// from any current folder.
   [[nodiscard]] RunConfig portable_config() const {
@@ -204,7 +244,7 @@ class Training {
     std::vector<CaseRequest> order = epoch_order(state_.epoch);
     order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(first * batch));
     auto remaining = static_cast<int64_t>(order.size());
-    CaseStream stream(data_.dataset.cases, data_.train_load, data_.staging, std::move(order),
+    CaseStream stream(data_.dataset.cases, train_load_, data_.staging, std::move(order),
                       {staging_.data(), data_.staging.slots_bytes()});
     UpdateRunner runner(programs_.update, *session_, config_.train.sum_groups);
     for (int64_t step = first; step < steps; ++step) {
@@ -294,7 +334,7 @@ class Training {
     show_progress("evaluating");
     const EvaluationCases cases{data_.dataset.cases,
                                 data_.split.validation,
-                                &data_.evaluation_load,
+                                &evaluation_load_,
                                 data_.staging,
                                 {staging_.data(), data_.staging.slots_bytes()}};
     const LossAndCounts result = evaluate_cases(cases, programs_.evaluation, *session_);
@@ -311,6 +351,7 @@ class Training {
     line["epoch"] = state_.epoch;
     line["loss"] = json_or_null(result.mean_loss());
     line["metrics"] = json_of(metrics_);
+    if (data_.leaks) line["split_leaks"] = true;
     if (job_.task.whole_image) line["confusion"] = confusion_json(job_.task, result.samples);
     line["seconds"] = monotonic_seconds() - begin;
     log_->append(line);
@@ -322,8 +363,9 @@ class Training {
     std::string text = fmt::format("epoch {}: validation loss {:.4f}", state_.epoch, loss);
     const char* const name = main_metric(job_.task);
     if (const std::optional<double> score = metrics_[name]; score.has_value()) {
-      text += fmt::format(", {} {:.4f} (best {:.4f} after epoch {})", name, *score,
-                          state_.best_metric.value_or(*score), state_.best_epoch);
+      text += fmt::format(", {} {:.4f} (best {:.4f} after epoch {}){}", name, *score,
+                          state_.best_metric.value_or(*score), state_.best_epoch,
+                          data_.leaks ? " of a LEAKING SPLIT" : "");
     }
     progress_.message(text + fmt::format(", {}", duration_text(seconds)));
   }
@@ -379,7 +421,7 @@ class Training {
 
   TrainSummary finish(const std::string& status) {
     progress_.finish();
-    save_model(folder_->file(RunFolderNames::model).string(), portable_config(), job_.task,
+    save_model(folder_->file(RunFolderNames::model).string(), {portable_config(), job_.task, fit_},
                *store_);
     TrainSummary summary;
     summary.status = status;
@@ -390,6 +432,7 @@ class Training {
     summary.measured_step_seconds = median(step_seconds_);
     summary.loss = last_loss_;
     summary.metrics = metrics_;
+    summary.split_leaks = data_.leaks;
     summary.weights_digest = store_->digest();
     summary.seconds = training_seconds();
     summary.seconds_to_target = seconds_to_target_;
@@ -404,9 +447,12 @@ class Training {
   const JobSpec& job_;
   const RunConfig& config_;
   const TrainSpec& spec_;
+  std::shared_ptr<const IntensityFit> fit_;
   TimeModel time_;
   ThreadPool pool_;
   JobPrograms programs_;
+  LoadSpec train_load_;       ///< with what was fitted
+  LoadSpec evaluation_load_;  ///< with what was fitted
   JobPlan plan_;
   std::unique_ptr<RunFolder> folder_;
   std::unique_ptr<RunLog> log_;
@@ -439,6 +485,10 @@ nlohmann::ordered_json summary_json(const TrainSummary& summary) {
   json["measured_step_seconds"] = summary.measured_step_seconds;
   json["loss"] = json_or_null(summary.loss);
   json["metrics"] = json_of(summary.metrics);
+  if (summary.split_leaks) {
+    json["split_leaks"] = true;
+    json["warning"] = kLeakWarning;
+  }
   json["weights_digest"] = summary.weights_digest;
   json["seconds"] = summary.seconds;
   json["images_per_second"] = summary.images_per_second;

@@ -31,6 +31,7 @@ struct TrainSummary {
   double measured_step_seconds = 0;  ///< median of this call's updates
   double loss = 0;                   ///< of the last update
   Scores metrics;                    ///< of the last evaluation
+  bool split_leaks = false;          ///< those metrics are of a split that leaks (kLeakWarning)
   std::string weights_digest;
   double seconds = 0;  ///< training time over all resumptions
   /// Of the process that started the run: from the first touch of the data set to the evaluation
@@ -46,7 +47,7 @@ struct TrainSummary {
 /// folder, then epochs of updates with evaluation and checkpoints. SIGTERM and SIGINT end it after
 /// the running update with a checkpoint and status "interrupted".
 ///
-/// The run folder gets config.toml, plan.json, log.jsonl, checkpoint/, model.safetensors,
+/// The run folder gets config.toml, plan.json, intensity.json (where anything is fitted), log.jsonl, checkpoint/, model.safetensors,
 /// summary.json. Resuming from any checkpoint equals the uninterrupted run byte for byte.
 TrainSummary train(const DataJob& job, const TrainSpec& spec);
 

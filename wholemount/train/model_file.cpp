@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "wholemount/exec/safetensors.h"
+#include "wholemount/train/job_from_data.h"
 
 namespace wholemount {
 
@@ -28,8 +29,8 @@ std::string net_spec_text(const RunConfig& config, const TaskSpec& task) {
   return json.dump();
 }
 
-void save_model(const std::string& path, const RunConfig& config, const TaskSpec& task,
-                const ParameterStore& store) {
+void save_model(const std::string& path, const ModelSpec& spec, const ParameterStore& store) {
+  const TaskSpec& task = spec.task;
   nlohmann::ordered_json json;
   json["in_channels"] = task.in_channels;
   json["target"] = task.target == TargetKind::regions ? "regions" : "classes";
@@ -37,11 +38,12 @@ void save_model(const std::string& path, const RunConfig& config, const TaskSpec
   json["outputs"] = task.outputs;
   json["label_values"] = task.label_values;
   json["channel_indices"] = task.channel_indices;
-  save_weights(path, store,
-               {{"format", kFormat},
-                {"version", std::to_string(kVersion)},
-                {"config", to_toml(config)},
-                {"task", json.dump()}});
+  std::map<std::string, std::string> metadata{{"format", kFormat},
+                                              {"version", std::to_string(kVersion)},
+                                              {"config", to_toml(spec.config)},
+                                              {"task", json.dump()}};
+  if (spec.fit) metadata["intensity"] = to_json(*spec.fit);
+  save_weights(path, store, metadata);
 }
 
 std::string model_path(const std::string& model_or_run) {
@@ -91,6 +93,11 @@ ModelSpec read_model_spec(const std::string& path) {
       spec.task.in_channels > int64_t{4096} ||
       spec.task.label_values.size() > spec.task.outputs.size()) {
     throw FileError(path, "the metadata entry \"task\" has impossible numbers of channels");
+  }
+  if (needs_intensity_fit(spec.config)) {
+    spec.fit = std::make_shared<const IntensityFit>(
+        parse_intensity_fit(entry("intensity"), path + " (metadata entry \"intensity\")",
+                            static_cast<size_t>(spec.task.in_channels)));
   }
   return spec;
 }
