@@ -207,9 +207,8 @@ class Reader {
   }
 
   static bool files_are_there(const Case& field) {
-    return std::all_of(field.channels.begin(), field.channels.end(), [](const ChannelFile& file) {
-      return fs::is_regular_file(file.path);
-    });
+    return std::all_of(field.channels.begin(), field.channels.end(),
+                       [](const ChannelFile& file) { return fs::is_regular_file(file.path); });
   }
 
   void check_files() const {

@@ -38,8 +38,7 @@ struct Columns {
 /// Columns that say what belongs together, in manifests with classes.
 bool is_group(const std::string& name) {
   static const std::set<std::string, std::less<>> kGroups = {
-      "group", "field", "site", "well", "plate", "batch", "compound", "treatment",
-      "source"};
+      "group", "field", "site", "well", "plate", "batch", "compound", "treatment", "source"};
   return kGroups.contains(name);
 }
 

@@ -64,8 +64,8 @@ TEST(FieldCopies, squares_have_six_and_rectangles_four_that_all_differ) {
     std::set<std::vector<float>> distinct;
     std::multiset<float> pixels;
     for (int i = 0; i < count; ++i) {
-      const std::vector<float> values = loaded_copy(dataset.cases[static_cast<size_t>(i)],
-                                                    CopySet::quarter_turns, {}, extent);
+      const std::vector<float> values =
+          loaded_copy(dataset.cases[static_cast<size_t>(i)], CopySet::quarter_turns, {}, extent);
       distinct.insert(values);
       const std::multiset<float> own(values.begin(), values.end());
       if (i == 0) pixels = own;
@@ -120,8 +120,7 @@ TEST(FieldCopies, written_copies_are_those_made_while_loading) {
         EXPECT_EQ(written.cases[i].groups.at("source"), copies.cases[i].groups.at("source"));
         const std::vector<float> expected = loaded_copy(copies.cases[i], set, shape, extent);
         const Extent3 small = set == CopySet::turns ? Extent3{1, 16, 16} : extent;
-        const std::vector<float> found =
-            loaded_copy(written.cases[i], CopySet::none, {}, small);
+        const std::vector<float> found = loaded_copy(written.cases[i], CopySet::none, {}, small);
         ASSERT_EQ(found.size(), expected.size());
         for (size_t k = 0; k < found.size(); ++k) {
           EXPECT_LE(std::abs(found[k] - expected[k]), 0.5F);  // rounded to whole numbers

@@ -117,8 +117,10 @@ class Fitter {
       if (is_control(field) && !served.contains(group_or_nothing(field, "plate"))) take(field);
     }
     if (chosen.empty()) {
-      throw ConfigError("data.normalise: no field is a control: no compound and no class is called "
-                        "\"" + spec_.control + "\"; set data.control, or use zscore-training");
+      throw ConfigError(
+          "data.normalise: no field is a control: no compound and no class is called "
+          "\"" +
+          spec_.control + "\"; set data.control, or use zscore-training");
     }
     return chosen;
   }
@@ -132,14 +134,15 @@ class Fitter {
       std::map<std::string, LightSums> sums;
       for (const Case* field : fields) {
         LightSums& own = sums[group_or_nothing(*field, "plate")];
-        for_each_row(file_of(*field, c), [&](const VolumeReader& reader, int64_t row, auto& values) {
-          const Extent3& extent = reader.header().extent;
-          if (extent.d != 1) {
-            throw ConfigError("data.illumination is for fields of one plane, found " +
-                              to_string(extent) + " in " + reader.path());
-          }
-          own.add_row(extent, row, values);
-        });
+        for_each_row(file_of(*field, c),
+                     [&](const VolumeReader& reader, int64_t row, auto& values) {
+                       const Extent3& extent = reader.header().extent;
+                       if (extent.d != 1) {
+                         throw ConfigError("data.illumination is for fields of one plane, found " +
+                                           to_string(extent) + " in " + reader.path());
+                       }
+                       own.add_row(extent, row, values);
+                     });
       }
       LightSums all;
       for (const auto& [plate, own] : sums) all.add(own);
@@ -160,16 +163,18 @@ class Fitter {
       for (const Case* field : fields) {
         const LightField light = fit_.of(*field)[c].light;
         Moments& own = plates[group_or_nothing(*field, "plate")];
-        for_each_row(file_of(*field, c), [&](const VolumeReader& reader, int64_t row, auto& values) {
-          const Extent3& extent = reader.header().extent;
-          for (int64_t w = 0; w < extent.w; ++w) {
-            auto value = static_cast<double>(values[static_cast<size_t>(w)]);
-            if (spec_.light) value /= light.at(extent, row, w);
-            if (spec_.kind == NormaliseKind::anscombe_controls) value = anscombe_root(value);
-            all.add(value);
-            own.add(value);
-          }
-        });
+        for_each_row(file_of(*field, c),
+                     [&](const VolumeReader& reader, int64_t row, auto& values) {
+                       const Extent3& extent = reader.header().extent;
+                       for (int64_t w = 0; w < extent.w; ++w) {
+                         auto value = static_cast<double>(values[static_cast<size_t>(w)]);
+                         if (spec_.light) value /= light.at(extent, row, w);
+                         if (spec_.kind == NormaliseKind::anscombe_controls)
+                           value = anscombe_root(value);
+                         all.add(value);
+                         own.add(value);
+                       }
+                     });
       }
       for (auto& [plate, channels] : fit_.plates) {
         const auto own = plates.find(plate);

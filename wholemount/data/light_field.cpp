@@ -81,9 +81,8 @@ void LightSums::add_row(const Extent3& field, int64_t row, std::span<const float
   for (size_t i = 0; i < kTerms; ++i) {
     values_[i] += of_y[static_cast<size_t>(kPowers[i].first)] * moments[kPowers[i].second];
     for (size_t k = 0; k < kTerms; ++k) {
-      products_[i * kTerms + k] +=
-          of_y[static_cast<size_t>(kPowers[i].first + kPowers[k].first)] *
-          powers[kPowers[i].second + kPowers[k].second];
+      products_[i * kTerms + k] += of_y[static_cast<size_t>(kPowers[i].first + kPowers[k].first)] *
+                                   powers[kPowers[i].second + kPowers[k].second];
     }
   }
 }
@@ -96,7 +95,7 @@ void LightSums::add(const LightSums& other) {
 LightField LightSums::fit() const {
   const double pixels = products_[0];
   if (!(pixels > 0) || !(values_[0] > 0)) return {};
-  std::array<double, kTerms * kTerms> products = products_;
+  std::array<double, kTerms* kTerms> products = products_;
   LightField light;
   for (double& product : products) product /= pixels;
   // Relative to the mean, so that the light's mean is 1.

@@ -41,8 +41,8 @@ class LightSums {
 
  private:
   static constexpr size_t kTerms = 6;
-  std::array<double, kTerms> values_{};                ///< sum of value * term
-  std::array<double, kTerms * kTerms> products_{};     ///< sum of term * term
+  std::array<double, kTerms> values_{};             ///< sum of value * term
+  std::array<double, kTerms * kTerms> products_{};  ///< sum of term * term
 };
 
 }  // namespace wholemount

@@ -266,12 +266,11 @@ LoadedCase load_case(const Case& subject, const CaseRequest& request, const Load
   }
   WM_CHECK(spec.fit || !(spec.correct_light || fitted_mean(spec.normalise.kind)),
            "intensities have not been fitted");
-  loaded.move =
-      spec.copies == CopySet::none
-          ? draw_spatial_move(spec.augment, loaded.placement.valid.extent(),
-                              loaded.placement.padded, spec.seed, request.epoch,
-                              static_cast<uint64_t>(request.case_index))
-          : field_copy(spec.copies, loaded.placement, subject.copy).move;
+  loaded.move = spec.copies == CopySet::none
+                    ? draw_spatial_move(spec.augment, loaded.placement.valid.extent(),
+                                        loaded.placement.padded, spec.seed, request.epoch,
+                                        static_cast<uint64_t>(request.case_index))
+                    : field_copy(spec.copies, loaded.placement, subject.copy).move;
   loaded.image = whole_view(staging.image, memory.data());
   const bool padded = loaded.placement.valid != whole_box(loaded.placement.padded);
   const bool spare_lanes = staging.image.c % staging.image.block_width() != 0;

@@ -29,7 +29,7 @@ struct LoadSpec {
   std::shared_ptr<const IntensityFit> fit;
   ShapeSpec shape;
   AugmentSpec augment;
-  CopySet copies = CopySet::none;  ///< what Case::copy counts; then augment moves nothing
+  CopySet copies = CopySet::none;          ///< what Case::copy counts; then augment moves nothing
   uint64_t seed = 0;                       ///< of the augmentation
   std::optional<TargetDefinition> target;  ///< none: no label map
   bool whole_image = false;                ///< the target is the case's class

@@ -13,11 +13,16 @@ namespace wholemount {
 
 namespace {
 
-constexpr NormaliseKind kKinds[] = {NormaliseKind::none,           NormaliseKind::zscore,
-                                    NormaliseKind::zscore_nonzero, NormaliseKind::percentile,
-                                    NormaliseKind::minmax,         NormaliseKind::full_scale,
-                                    NormaliseKind::anscombe,       NormaliseKind::zscore_training,
-  NormaliseKind::zscore_controls, NormaliseKind::anscombe_controls};
+constexpr NormaliseKind kKinds[] = {NormaliseKind::none,
+                                    NormaliseKind::zscore,
+                                    NormaliseKind::zscore_nonzero,
+                                    NormaliseKind::percentile,
+                                    NormaliseKind::minmax,
+                                    NormaliseKind::full_scale,
+                                    NormaliseKind::anscombe,
+                                    NormaliseKind::zscore_training,
+                                    NormaliseKind::zscore_controls,
+                                    NormaliseKind::anscombe_controls};
 
 template <bool kNonzeroOnly>
 IntensityScale zscore(float* values, const StridedBox& box) {
@@ -125,8 +130,7 @@ IntensityScale fixed_scale(const NormaliseSpec& spec, float* values, const Strid
                            const Transform& transform) {
   const double scale = 1.0 / spec.deviation;
   for_each_voxel(box, [&](int64_t i) {
-    values[i] =
-        static_cast<float>((transform(static_cast<double>(values[i])) - spec.mean) * scale);
+    values[i] = static_cast<float>((transform(static_cast<double>(values[i])) - spec.mean) * scale);
   });
   return {spec.mean, scale, 0.0, 0.0};
 }

@@ -45,7 +45,8 @@ struct NormaliseSpec {
 };
 
 /// Reads "none", "zscore", "zscore-nonzero", "percentile", "minmax", "full-scale", "anscombe",
-/// "zscore-training", "zscore-controls", "anscombe-controls"; throws ConfigError naming the nearest known one.
+/// "zscore-training", "zscore-controls", "anscombe-controls"; throws ConfigError naming the nearest
+/// known one.
 [[nodiscard]] NormaliseKind parse_normalise(const std::string& name);
 [[nodiscard]] const char* normalise_name(NormaliseKind kind);
 

@@ -22,6 +22,9 @@ constexpr int64_t kExampleWidth = 240;
 constexpr double kBarWidth = 220;
 
 std::string head(const std::string& text) { return text_element("th", {{"scope", "col"}}, text); }
+std::string number_head(const std::string& text) {
+  return text_element("th", {{"class", "n"}, {"scope", "col"}}, text);
+}
 std::string number_cell(int64_t number) {
   return text_element("td", {{"class", "n"}}, std::to_string(number));
 }
@@ -50,7 +53,8 @@ std::string bar(int64_t count, int64_t most) {
 
 std::string split_text(const SplitConfig& split) {
   const std::string kept =
-      split.by == "case"
+      split.by == "copy" ? "Augmented copies were divided singly."
+      : split.by == "case"
           ? "Images were divided singly, so images of one well can stand on both sides."
           : "Images of one " + split.by + " are never divided between the parts.";
   if (!split.hold_out.empty()) return kept + " Held out: " + split.hold_out + ".";
@@ -94,6 +98,10 @@ IndexedImage thumbnail(const ChannelFile& file) {
 
 }  // namespace
 
+std::string leak_warning(bool leaks) {
+  return leaks ? text_element("p", {{"class", "warning"}, {"role", "alert"}}, kLeakWarning) : "";
+}
+
 std::string class_distribution_section(const DataJob& data) {
   const std::array<std::vector<int64_t>, 3> counts{class_counts(data, data.split.train),
                                                    class_counts(data, data.split.validation),
@@ -102,17 +110,21 @@ std::string class_distribution_section(const DataJob& data) {
   for (size_t k = 0; k < data.dataset.classes.size(); ++k) {
     most = std::max(most, counts[0][k] + counts[1][k] + counts[2][k]);
   }
-  std::string rows = element(
-      "tr", head("class") + head("training") + head("validation") + head("test") + head("all"));
+  std::string rows =
+      element("tr", head("class") + number_head("training") + number_head("validation") +
+                        number_head("test") + number_head("all") + head(""));
   for (size_t k = 0; k < data.dataset.classes.size(); ++k) {
     rows += element("tr", text_element("th", {{"scope", "row"}}, data.dataset.classes[k]) +
                               number_cell(counts[0][k]) + number_cell(counts[1][k]) +
                               number_cell(counts[2][k]) +
+                              number_cell(counts[0][k] + counts[1][k] + counts[2][k]) +
                               element("td", bar(counts[0][k] + counts[1][k] + counts[2][k], most)));
   }
   return element("section", text_element("h2", "Classes") +
                                 text_element("p", split_text(data.job.config.data.split)) +
-                                element("div", {{"class", "scroll"}}, element("table", rows)));
+                                leak_warning(data.leaks) +
+                                element("div", {{"class", "scroll"}, {"tabindex", "0"}},
+                                        element("table", {{"class", "counts"}}, rows)));
 }
 
 std::string example_images_section(const DataJob& data) {
@@ -131,8 +143,9 @@ std::string example_images_section(const DataJob& data) {
                   {"alt", data.dataset.classes[k] + ", " + data.dataset.channel_names[index]},
                   {"loading", "lazy"}});
     }
-    figures += element("figure", pictures + text_element("figcaption", data.dataset.classes[k] +
-                                                                           " (" + found->id + ")"));
+    figures += element(
+        "figure", element("div", pictures) +
+                      text_element("figcaption", data.dataset.classes[k] + " (" + found->id + ")"));
   }
   std::string channels;
   for (const int64_t channel : data.train_load.channels) {
@@ -144,15 +157,15 @@ std::string example_images_section(const DataJob& data) {
                      text_element("p", "Channels side by side: " + channels +
                                            "; each reduced, and stretched between its 1st and "
                                            "99th percentile.") +
-                     figures);
+                     element("div", {{"class", "examples"}}, figures));
 }
 
 std::string confusion_section(const RunRecord& run, const DataJob& data) {
   if (run.evaluations.empty() || run.evaluations.back().confusion.empty()) return {};
   const LoggedEvaluation& last = run.evaluations.back();
   const std::vector<std::string>& names = data.job.task.outputs;
-  std::string rows = head("class") + head("recall");
-  for (size_t k = 0; k < names.size(); ++k) rows += head(std::to_string(k + 1));
+  std::string rows = head("class") + number_head("recall");
+  for (size_t k = 0; k < names.size(); ++k) rows += number_head(std::to_string(k + 1));
   rows = element("tr", rows);
   for (size_t truth = 0; truth < last.confusion.size(); ++truth) {
     int64_t all = 0;
@@ -183,12 +196,20 @@ std::string confusion_section(const RunRecord& run, const DataJob& data) {
           text_element("p", fmt::format("Validation images after epoch {}: rows are true classes, "
                                         "columns what the images were called.",
                                         last.epoch)) +
-          element("div", {{"class", "scroll"}}, element("table", rows)));
+          leak_warning(data.leaks) +
+          element("div", {{"class", "scroll"}, {"tabindex", "0"}},
+                  element("table", {{"class", "matrix"}}, rows)));
 }
 
 LineChart accuracy_chart(const RunRecord& run, double x_end) {
-  LineChart chart{
-      "Accuracy on validation images", "update", "share of images right", {}, x_end, false, false};
+  LineChart chart{run.split_leaks ? "Accuracy on validation images of a LEAKING split"
+                                  : "Accuracy on validation images",
+                  "update",
+                  "share of images right",
+                  {},
+                  x_end,
+                  false,
+                  false};
   for (const char* name : {"top-1", "top-5", "balanced"}) {
     ChartSeries series{name, {}, ChartSeries::Style::marked, static_cast<int>(chart.series.size())};
     for (const LoggedEvaluation& evaluation : run.evaluations) {

@@ -10,6 +10,9 @@ namespace wholemount {
 
 // Parts of the page of a run that classifies whole images, as markup.
 
+/// The paragraph that stands beside every score of a split that leaks; empty where none does.
+[[nodiscard]] std::string leak_warning(bool leaks);
+
 /// Images of each class in each part of the split, and how the parts were made.
 [[nodiscard]] std::string class_distribution_section(const DataJob& data);
 

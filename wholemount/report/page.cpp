@@ -22,6 +22,7 @@ h3{font-size:1.02rem;margin:0 0 10px;overflow-wrap:anywhere}
 p{margin:0 0 12px;max-width:75ch}
 .lead,.small,.absent,.legend,figcaption,caption{color:var(--soft)}
 .small,.legend{font-size:.85rem}
+.warning{border-left:4px solid var(--alarm);padding:6px 12px;background:var(--panel);font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:18px 0 0;padding:0}
 .cards div{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:10px 12px}
 .cards dt{font-size:.82rem;color:var(--soft)}
@@ -64,6 +65,10 @@ th{font-weight:600}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}
 .scroll th,.scroll td{overflow-wrap:normal}.scroll tbody th{min-width:8.5em}
 .chart+.scroll{margin-top:18px}
+.matrix{width:auto}.matrix th,.matrix td{padding:4px 7px}.matrix td.n{min-width:2.6em}.scroll .matrix tbody th{min-width:0;white-space:nowrap}
+.counts{width:auto}.counts th,.counts td{padding-right:22px}.counts svg{width:220px}
+.examples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:16px}
+.examples div{display:flex;gap:3px}.examples img{flex:1;min-width:0;height:auto;border-radius:3px}
 .facts th{width:11em;font-weight:400;color:var(--soft)}
 .case{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:14px;margin:0 0 18px}
 .case p{margin:8px 0 0;max-width:none}

@@ -7,6 +7,7 @@
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/error.h"
 #include "wholemount/base/memory.h"
+#include "wholemount/report/batch_section.h"
 #include "wholemount/report/case_view.h"
 #include "wholemount/report/classification_sections.h"
 #include "wholemount/report/markup.h"
@@ -83,8 +84,8 @@ class ReportBuilder {
                           {"gradient sums", memory.gradient_bytes},
                           {"parameters", memory.parameter_bytes}};
     std::string text = "Every step of the largest program of the update, as planned: " +
-                       std::to_string(plan.largest.size()) +
-                       (plan.largest.size() == 1 ? " volume" : " volumes") + " of " +
+                       std::to_string(plan.largest.size()) + (classifies() ? " image" : " volume") +
+                       (plan.largest.size() == 1 ? "" : "s") + " of " +
                        to_string(plan.largest.front()) + " (padded) at a time. ";
     text += timeline.peak_in_backward ? "The peak lies in the backward pass. "
                                       : "The peak lies in the forward pass. ";
@@ -101,8 +102,10 @@ class ReportBuilder {
     const std::string heading = "Classes";
     if (!data_) return left_out(heading, "Classes and images are", no_data_);
     try {
-      return confusion_section(run_, *data_) + class_distribution_section(*data_) +
-             example_images_section(*data_);
+      return confusion_section(run_, *data_) +
+             batch_section(run_, *data_, spec_.threads,
+                           memory_budget_bytes(run_.config, spec_.memory)) +
+             class_distribution_section(*data_) + example_images_section(*data_);
     } catch (const Error& error) {
       result_.notes.emplace_back(error.what());
       return left_out(heading, "Classes and images are", error.what());

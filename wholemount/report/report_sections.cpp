@@ -110,14 +110,16 @@ std::string data_facts(const DataJob& data) {
     channels.push_back(data.dataset.channel_names[static_cast<size_t>(channel)]);
   }
   const std::optional<Extent3>& fixed = data.train_load.shape.fixed;
-  return fact("data set",
-              fmt::format("{} ({} layout), {} cases with labels",
-                          data.dataset.name.empty() ? data.dataset.root : data.dataset.name,
-                          layout_name(data.dataset.layout), data.dataset.cases.size())) +
+  return fact(
+             "data set",
+             fmt::format("{} ({} layout), {} {}",
+                         data.dataset.name.empty() ? data.dataset.root : data.dataset.name,
+                         layout_name(data.dataset.layout), data.dataset.cases.size(),
+                         data.job.task.whole_image ? "images with a class" : "cases with labels")) +
          fact("split", fmt::format("{} training, {} validation, {} test", data.split.train.size(),
                                    data.split.validation.size(), data.split.test.size())) +
          fact("channels", joined(channels)) + fact("outputs", joined(data.job.task.outputs)) +
-         fact("volumes (d, h, w)",
+         fact(data.job.task.whole_image ? "fields (d, h, w)" : "volumes (d, h, w)",
               extents_text(data.extents) + (fixed ? ", cropped or padded to " + to_string(*fixed)
                                                   : std::string(", trained whole")));
 }
@@ -294,6 +296,7 @@ std::string header_section(const RunRecord& run) {
   return element("header", text_element("h1", "Run " + run.name) +
                                text_element("p", {{"class", "lead"}},
                                             "Status: " + status + ". " + network_text(run) + ".") +
+                               leak_warning(run.split_leaks) +
                                element("dl", {{"class", "cards"}}, cards));
 }
 
@@ -304,16 +307,23 @@ std::string setup_section(const RunRecord& run, const DataJob* data) {
     rows += data_facts(*data);
   }
   rows += fact("data folder", run.config.data.root);
-  rows += fact("target", joined(run.config.data.target));
-  rows += fact("normalisation", run.config.data.normalise);
+  const bool classifies = run.config.net.kind == NetKind::mcnn;
+  if (!classifies) rows += fact("target", joined(run.config.data.target));
+  rows +=
+      fact("normalisation",
+           run.config.data.normalise +
+               (run.config.data.illumination ? ", after correction of uneven illumination" : ""));
   rows += fact("augmentation",
                run.config.data.augment.empty() ? "none" : joined(run.config.data.augment));
+  if (run.config.data.copies != "none") {
+    rows += fact("fixed copies", "set " + run.config.data.copies + " of every field");
+  }
   rows += fact("loss", loss_text(train));
   rows += fact("optimiser", configured(run, "optimizer.name") + ", rate " +
                                 configured(run, "optimizer.rate") + ", schedule " +
                                 configured(run, "schedule.name"));
-  rows += fact("length", counted(train.epochs, "epoch") + ", " + counted(train.batch, "volume") +
-                             " an update");
+  rows += fact("length", counted(train.epochs, "epoch") + ", " +
+                             counted(train.batch, classifies ? "image" : "volume") + " an update");
   if (run.summary && !run.summary->weights_digest.empty()) {
     rows += fact("SHA-256 of weights", run.summary->weights_digest);
   }

@@ -99,6 +99,8 @@ void read_log(const std::filesystem::path& path, RunRecord& record) {
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object()) continue;  // torn by a crash
     const std::string kind = json.value("kind", "");
+    const auto leaks = json.find("split_leaks");
+    if (leaks != json.end() && leaks->is_boolean()) record.split_leaks |= leaks->get<bool>();
     if (kind == "step") {
       record.steps.push_back({count(json, "step"), number(json, "loss"), number(json, "rate"),
                               number(json, "seconds")});

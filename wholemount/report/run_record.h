@@ -65,6 +65,8 @@ struct RunRecord {
   std::string config_text;
   std::vector<LoggedStep> steps;
   std::vector<LoggedEvaluation> evaluations;
+  /// Copies of the same fields trained and validated (kLeakWarning).
+  bool split_leaks = false;
   std::optional<RecordedPlan> plan;
   std::optional<RecordedSummary> summary;
 

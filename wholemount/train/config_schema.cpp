@@ -87,14 +87,12 @@ Rules data_rules() {
            "and kept with the model: \"zscore-training\" (mean and deviation of all training "
            "fields), \"zscore-controls\" (of the untreated fields of the same plate), "
            "\"anscombe-controls\" (the same of the root)"),
-      counted_if(boolean("data.illumination", WM_MEMBER(data.illumination),
-                         "Fields are first divided by the uneven illumination of their plate and "
-                         "channel, fitted to the training fields and kept with the model"),
-                 [](const RunConfig& c) { return c.data.illumination; }),
-      counted_if(text("data.control", WM_MEMBER(data.control),
-                      "Compound (or class, where compounds are unknown) of untreated fields, for "
-                      "the presets that end in -controls"),
-                 [](const RunConfig& c) { return c.data.normalise.ends_with("-controls"); }),
+      boolean("data.illumination", WM_MEMBER(data.illumination),
+              "Fields are first divided by the uneven illumination of their plate and "
+              "channel, fitted to the training fields and kept with the model"),
+      text("data.control", WM_MEMBER(data.control),
+           "Compound (or class, where compounds are unknown) of untreated fields, for "
+           "the presets that end in -controls"),
       integer("data.split.seed", WM_MEMBER(data.split.seed), {0, INT64_MAX},
               "Seed of the permutation that divides the cases"),
       number("data.split.train", WM_MEMBER(data.split.train), {0.0, 1.0},
@@ -105,7 +103,8 @@ Rules data_rules() {
              "Fraction kept for the final test"),
       text("data.split.by", WM_MEMBER(data.split.by),
            "What is never divided between parts: \"case\", or a group that the data set knows: "
-           "\"field\", \"well\", \"plate\", \"batch\", \"compound\", \"treatment\". \"copy\" divides "
+           "\"field\", \"well\", \"plate\", \"batch\", \"compound\", \"treatment\". \"copy\" "
+           "divides "
            "augmented copies singly, as paper B did: it leaks, and every report says so"),
       integer_or("data.split.folds", WM_MEMBER(data.split.folds), 2, "none",
                  "k-fold: so many parts, one of which validates; the fractions then do not count"),
@@ -116,11 +115,10 @@ Rules data_rules() {
       texts("data.augment", WM_MEMBER(data.augment),
             "Random changes of training cases: \"flip\", \"rot90\", \"rot15\", \"affine\", "
             "\"elastic\", \"intensity-scale\", \"intensity-shift\", \"noise\"; []: none"),
-      counted_if(text("data.copies", WM_MEMBER(data.copies),
-                      "Classification: fixed augmented copies of every field, made while loading: "
-                      "\"A\" (quarter turns and mirrors), \"B\" (turns by 15 degrees and mirrors, "
-                      "cropped to data.shape), \"none\""),
-                 [](const RunConfig& c) { return c.data.copies != "none"; }),
+      text("data.copies", WM_MEMBER(data.copies),
+           "Classification: fixed augmented copies of every field, made while loading: "
+           "\"A\" (quarter turns and mirrors), \"B\" (turns by 15 degrees and mirrors, "
+           "cropped to data.shape), \"none\""),
       boolean("data.balance", WM_MEMBER(data.balance),
               "Classification: an epoch shows every class equally often"),
       integer_or("data.control_wells", WM_MEMBER(data.control_wells), 0, "all",

@@ -47,8 +47,9 @@ struct TrainSummary {
 /// folder, then epochs of updates with evaluation and checkpoints. SIGTERM and SIGINT end it after
 /// the running update with a checkpoint and status "interrupted".
 ///
-/// The run folder gets config.toml, plan.json, intensity.json (where anything is fitted), log.jsonl, checkpoint/, model.safetensors,
-/// summary.json. Resuming from any checkpoint equals the uninterrupted run byte for byte.
+/// The run folder gets config.toml, plan.json, intensity.json (where anything is fitted),
+/// log.jsonl, checkpoint/, model.safetensors, summary.json. Resuming from any checkpoint equals the
+/// uninterrupted run byte for byte.
 TrainSummary train(const DataJob& job, const TrainSpec& spec);
 
 }  // namespace wholemount

@@ -10,10 +10,10 @@ namespace wholemount {
 
 /// Names inside a run folder.
 struct RunFolderNames {
-  static constexpr const char* config = "config.toml";  ///< resolved configuration
+  static constexpr const char* config = "config.toml";        ///< resolved configuration
   static constexpr const char* intensity = "intensity.json";  ///< fitted before training
-  static constexpr const char* plan = "plan.json";      ///< what was predicted
-  static constexpr const char* log = "log.jsonl";       ///< one object per step or evaluation
+  static constexpr const char* plan = "plan.json";            ///< what was predicted
+  static constexpr const char* log = "log.jsonl";             ///< one object per step or evaluation
   static constexpr const char* events = "events.out.tfevents";  ///< the log for TensorBoard
   static constexpr const char* checkpoint = "checkpoint";       ///< folder, see checkpoint.h
   static constexpr const char* model = "model.safetensors";
