@@ -7,6 +7,7 @@
 #include <set>
 
 #include "wholemount/base/error.h"
+#include "wholemount/base/nesting.h"
 #include "wholemount/image/volume_reader.h"
 
 namespace wholemount {
@@ -225,6 +226,7 @@ IntensityFit parse_intensity_fit(const std::string& json, const std::string& whe
   const auto damaged = [&](const std::string& what) {
     return FileError(where, "the fitted intensities are damaged: " + what);
   };
+  if (json_nesting(json) > kDeepestNesting) throw damaged("nested too deeply");
   IntensityFit fit;
   try {
     const nlohmann::json parsed = nlohmann::json::parse(json);

@@ -155,6 +155,7 @@ TEST_F(IntensityFitTest, json_keeps_every_bit_and_damage_is_refused) {
       fit_intensity(dataset_, split_, spec(NormaliseKind::zscore_training, true));
   EXPECT_EQ(parse_intensity_fit(to_json(fit), "here", 1), fit);
   EXPECT_THROW((void)parse_intensity_fit(to_json(fit), "here", 2), FileError);
+  EXPECT_THROW((void)parse_intensity_fit(std::string(100'000, '['), "here", 1), FileError);
   for (const char* bad : {"", "[]", "{\"p\": 3}", "{\"\": [{\"mean\": 1}]}",
                           R"({"": [{"mean": 1, "deviation": 0, "light": [1,0,0,0,0,0]}]})",
                           R"({"p": [{"mean": 1, "deviation": 1, "light": [1,0,0,0,0,0]}]})"}) {

@@ -37,6 +37,20 @@ TEST(Normalise, nonzero_zscore_leaves_zero_as_zero_and_uses_the_rest) {
   EXPECT_EQ(zeros, std::vector<float>(3));
 }
 
+TEST(Normalise, fitted_kinds_use_the_mean_and_deviation_they_are_given) {
+  NormaliseSpec spec{NormaliseKind::zscore_controls};
+  spec.mean = 3.0;
+  spec.deviation = 2.0;
+  std::vector<float> values{3, 5, 100};
+  normalise(spec, values.data(), line(3));
+  EXPECT_EQ(values, (std::vector<float>{0, 1, 48.5F}));
+  spec.kind = NormaliseKind::anscombe_controls;
+  // 2 sqrt(x + 3/8): 1 at -1/8, 3 at 15/8, 5 at 47/8; below -3/8 nothing is left of it.
+  values = {-0.125F, 1.875F, 5.875F, -7.0F};
+  normalise(spec, values.data(), line(4));
+  EXPECT_EQ(values, (std::vector<float>{-1, 0, 1, -1.5F}));
+}
+
 TEST(Normalise, statistics_are_exact_far_from_zero) {
   // In float32 sums of squares of 1e6 + {0, 1} would lose the deviation of 0.5.
   std::vector<float> values(10000);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Opens a report in headless Chromium, light, dark and as narrow as a phone, moves every slider, and
 # fails on script errors, on sliders that show nothing new, and on a page wider than its window.
+# Then the page of a run that classifies fields.
 #   page_check.sh WHOLEMOUNT [FOLDER FOR SCREENSHOTS]
 # Exit 77 (skipped) where there is no Chromium.
 set -euo pipefail
@@ -55,9 +56,38 @@ for page in probe phone; do
   echo "$page: ${title#<title>}"
   [ "$title" = "<title>PASSED" ]
 done
+# The page of a run that classifies: no sliders, wide tables that scroll, and everything that
+# paper B draws.
+"$wholemount" synth cells "$work/cells" --images 104 --shape 64x80 --classes 13 > "$work/cells.out" 2>&1
+cat > "$work/classes.toml" << TOML
+[data]
+root = "$work/cells"
+normalise = "zscore"
+split = { by = "well", folds = 2, fold = 0 }
+[net]
+kind = "mcnn"
+[train]
+epochs = 2
+batch = 8
+TOML
+"$wholemount" train "$work/classes.toml" --out "$work/classes" --threads 1 > "$work/classes.out" 2>&1
+sed 's|</head>|<script>window.failures=[];window.onerror=function(m){failures.push(m)};</script></head>|
+     s|</body>|<script>setTimeout(function(){["Confusion matrix","Throughput and memory over the batch",\
+"Classes","One image of each class","Curves"].forEach(function(t){if(![].some.call(document.querySelectorAll("h2"),\
+function(h){return h.textContent===t}))failures.push("no section "+t);});\
+if(document.querySelectorAll(".examples figure").length!==13)failures.push("not 13 examples");\
+document.title=failures.length?"FAILED "+failures.join("; "):"PASSED";},0)</script></body>|' \
+  "$work/classes/report.html" > "$work/probe_classes.html"
+sed 's|run/report.html|classes/report.html|' "$work/phone.html" > "$work/phone_classes.html"
+for page in probe_classes phone_classes; do
+  title=$(run_browser --dump-dom "file://$work/$page.html" | grep -o '<title>[^<]*' | head -1)
+  echo "$page: ${title#<title>}"
+  [ "$title" = "<title>PASSED" ]
+done
+run_browser --window-size=1200,4600 --screenshot="$shots/classes.png" "file://$work/classes/report.html"
 run_browser --window-size=1200,4000 --screenshot="$shots/light.png" "file://$work/run/report.html"
 run_browser --window-size=1200,4000 --blink-settings=preferredColorScheme=0 \
   --screenshot="$shots/dark.png" "file://$work/run/report.html"
 run_browser --window-size=500,1600 --screenshot="$shots/phone.png" "file://$work/phone.html"
-for shot in light dark phone; do [ -s "$shots/$shot.png" ]; done
+for shot in light dark phone classes; do [ -s "$shots/$shot.png" ]; done
 ! cmp -s "$shots/light.png" "$shots/dark.png"
