@@ -27,7 +27,7 @@ LIST is wide-unet (default), paper-a, mcnn, transposed or few-channels.
   --rounds N       default 5
   --passes LETTERS of f, d, w (default fdw)
   --kernels NAME   direct, winograd2, winograd24, winograd4 instead of the chosen kernel
-  --isa NAME       portable, avx2, avx512 (default: the best here); oneDNN always uses the best
+  --isa NAME       portable, avx2, avx512 (default: the best here), for both sides
   --no-onednn      leave the rival out
   --direct         also time our direct kernel
 )";
@@ -152,6 +152,7 @@ Options parse(int argc, char** argv) {
 void run(const Options& options) {
   std::vector<LayerCase> layers;
   for (const std::string& text : options.cases) layers.push_back(parse_layer_case(text));
+  if (options.onednn) limit_onednn(options.target.isa);
   ThreadPool pool(options.threads);
   std::printf("%s, %d threads, %s, %d rounds%s\n", cpu_model().c_str(), options.threads,
               std::string(isa_name(options.target.isa)).c_str(), options.rounds,

@@ -119,4 +119,12 @@ std::unique_ptr<Contestant> make_onednn(const LayerCase& layer, Pass pass, int t
   }
 }
 
+void limit_onednn(Isa isa) {
+  if (isa == Isa::avx512) return;
+  const auto most = isa == Isa::avx2 ? dnnl::cpu_isa::avx2 : dnnl::cpu_isa::sse41;
+  if (dnnl::set_max_cpu_isa(most) != dnnl::status::success) {
+    throw InternalError("oneDNN does not let itself be limited to an instruction set");
+  }
+}
+
 }  // namespace wholemount::bench

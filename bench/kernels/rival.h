@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bench/kernels/case_string.h"
+#include "wholemount/base/cpu.h"
 
 namespace wholemount::bench {
 
@@ -25,5 +26,8 @@ class Contestant {
 /// inside run(). Throws InternalError when it refuses the layer.
 [[nodiscard]] std::unique_ptr<Contestant> make_onednn(const LayerCase& layer, Pass pass,
                                                       int threads);
+/// Keeps oneDNN from instruction sets above `isa` (portable: SSE4.1). To be called before the first
+/// make_onednn.
+void limit_onednn(Isa isa);
 
 }  // namespace wholemount::bench

@@ -124,10 +124,12 @@ void WinogradCorrelationKernel::choose_tasks() {
   groups_per_part_ = divide_up(num_groups, group_parts_);
   group_parts_ = divide_up(num_groups, groups_per_part_);
   const int64_t block = std::min(block_tiles(groups_per_part_), round_up(sample_tiles, step));
+  // Weights that come from afar should do so once for a block.
   const int64_t chunk_bytes = shape_.points.w * line * (num_sources + group_blocks);
   const int64_t chunk =
-      std::clamp(std::min(kChunkBytes / chunk_bytes, kMaxChunkTiles) / step * step, step,
-                 round_up(block, step));
+      deep ? round_up(block, step)
+           : std::clamp(std::min(kChunkBytes / chunk_bytes, kMaxChunkTiles) / step * step, step,
+                        round_up(block, step));
   blocks_ = {shape_, tiles_.w, block, chunk};
 
   // Tasks: whole planes of tiles or even pieces of one, for narrow slabs; small planes in one go.

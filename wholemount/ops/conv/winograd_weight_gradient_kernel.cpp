@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kWantedTasks = 64;
 /// A part transforms its sums back once, which a few tiles would not pay.
-constexpr int64_t kMinPartTiles = 64;
+constexpr int64_t kMinPartTiles = 256;
 constexpr int64_t kMinBlockTiles = 14;
 constexpr int64_t kMaxBlockTiles = 112;
 
