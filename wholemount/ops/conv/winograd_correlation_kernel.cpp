@@ -20,6 +20,8 @@ constexpr int64_t kWantedWithParts = 16;
 constexpr int64_t kCachedWeightBytes = int64_t{1} << 20;
 /// Such weights come from afar for every block of tiles, which must give them enough to do.
 constexpr int64_t kMinDeepTiles = 28;
+constexpr int64_t kFarWeightBytes = int64_t{16} << 20;
+constexpr int64_t kMinFarTiles = 56;
 constexpr int64_t kMaxBlockTiles = 112;
 constexpr int64_t kMaxChunkTiles = 28;
 /// Larger results leave the caches before they are read again: written past them they need not be
@@ -106,7 +108,8 @@ void WinogradCorrelationKernel::choose_tasks() {
   const int64_t step = WM_PICK_ISA(isa_, winograd_tile_step)();
   const auto num_groups = std::max<int64_t>(static_cast<int64_t>(groups_.size()), 1);
   const bool deep = static_cast<int64_t>(shared_bytes_) > kCachedWeightBytes;
-  const int64_t least = deep ? round_up(kMinDeepTiles, step) : step;
+  const bool far = static_cast<int64_t>(shared_bytes_) > kFarWeightBytes;
+  const int64_t least = deep ? round_up(far ? kMinFarTiles : kMinDeepTiles, step) : step;
 
   // Blocks of tiles, first as if one task took all destination blocks.
   const int64_t line = 16 * int64_t{sizeof(float)};
