@@ -21,6 +21,10 @@ constexpr int64_t kMinRows = 8;
 /// Voxels summed in registers before the sums go to memory; a run's rows of both operands stay in
 /// the first-level cache for all taps of a row.
 constexpr int64_t kRunVoxels = 256;
+/// Few coarse channels: rows and voxels summed in one go, so that the fine rows of nine taps stay
+/// in the first-level cache.
+constexpr int64_t kStripRows = 8;
+constexpr int64_t kStripVoxels = 32;
 /// Coarse voxels read where they lie are asked for this far ahead (prefetches may miss the tensor).
 constexpr int64_t kAheadVoxels = 96;
 
@@ -67,11 +71,16 @@ struct DirectWeightGradientKernel::Scratch {
 DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem problem, Isa isa,
                                                        std::string reason)
     : WeightGradientKernel(std::move(problem), isa, std::move(reason)) {
+  blocked_to_few_ = problem_.coarse.layout == Layout::plain &&
+                    std::none_of(fine_blocks_.begin(), fine_blocks_.end(),
+                                 [](const ChannelBlock& block) { return block.plain; });
   const CorrelationGeometry& g = problem_.geometry;
+  // With few sums a voxel costs little more than reading it, so halos weigh more.
+  const int64_t halo = blocked_to_few_ ? 2 : 1;
   cut(panel_blocks(16 * num_taps_ / (g.d.source_step * g.h.source_step * g.w.source_step),
                    coarse_blocks_.size()),
-      panel_blocks(16 * num_taps_, fine_blocks_.size()), kWantedTasks, {1, 1, 1},
-      {kMinPlanes, kMinRows, 1});
+      panel_blocks(16 * num_taps_, fine_blocks_.size()), kWantedTasks / halo, {1, 1, 1},
+      {halo * kMinPlanes, halo * kMinRows, 1});
   const auto fits = [&](int64_t rows, int64_t columns) {
     const SourceRing ring(g, rows, columns, 0);
     const int64_t vectors =
@@ -104,6 +113,7 @@ void DirectWeightGradientKernel::sum_part(const Task& task, const KernelArgs& ar
       }
     }
   }
+  if (blocked_to_few_) turn_few_sums(task, args);
 }
 
 void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box3& band,
@@ -143,6 +153,10 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
     }
     load_coarse(task, n, band, jd, scratch, args);
     sum_bias(task, n, band, jd, args);
+    if (blocked_to_few_) {
+      sum_few_coarse(task, band, scratch, args);
+      continue;
+    }
     for (int64_t first = 0; first < flat; first += run_voxels) {
       for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
         const ChannelBlock& block = fine_blocks_[fine];
@@ -166,7 +180,6 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
               jd + 1 < band.end.d && !ahead.plain
                   ? view.at<float>(n, ahead.block, jd + 1, band.begin.h, band.begin.w) + first * 16
                   : nullptr;
-          run.few_coarse = ahead.plain ? ahead.lanes : 0;
           add_run(run);
         }
       }
@@ -210,6 +223,55 @@ void DirectWeightGradientKernel::sum_rows_in_place(const Task& task, int64_t n, 
   }
 }
 
+void DirectWeightGradientKernel::sum_few_coarse(const Task& task, const Box3& band,
+                                                const Scratch& scratch,
+                                                const KernelArgs& args) const {
+  const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
+  const int64_t rows = band.end.h - band.begin.h;
+  const int64_t width = band.end.w - band.begin.w;
+  const int64_t columns = ring_.columns();
+  const int64_t strip = divide_up(width, divide_up(width, kStripVoxels));
+  for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
+    for (int64_t h = 0; h < rows; h += kStripRows) {
+      for (int64_t w = 0; w < width; w += strip) {
+        WeightGradientRun run{};
+        run.few_coarse = coarse_blocks_.front().lanes;
+        run.num_coarse = 1;
+        run.coarse[0] = scratch.coarse[0] + (h * columns + w) * 4;
+        run.coarse_row_pitch = columns * 4;
+        run.pitch = 16;
+        run.fine = scratch.ring[fine - task.first_fine] + (h * columns + w) * 16;
+        run.fine_row_pitch = columns * 16;
+        run.lanes = fine_blocks_[fine].lanes;
+        run.tap_offsets = scratch.tap_offsets;
+        run.num_taps = static_cast<int32_t>(num_taps_);
+        run.length = std::min(strip, width - w);
+        run.rows = std::min(kStripRows, rows - h);
+        run.sums[0] = partial(args, task.part, task.first_coarse, fine);
+        add_run(run);
+      }
+    }
+  }
+}
+
+void DirectWeightGradientKernel::turn_few_sums(const Task& task, const KernelArgs& args) const {
+  const int64_t channels = coarse_blocks_.front().lanes;
+  for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
+    float* sums = partial(args, task.part, task.first_coarse, fine);
+    // From the last tap on: what is read lies before what is written.
+    for (int64_t tap = num_taps_ - 1; tap >= 0; --tap) {
+      float lanes[4 * 16];
+      std::copy_n(sums + tap * channels * 16, channels * 16, lanes);
+      float* out = sums + tap * 256;
+      for (int64_t lane = 0; lane < 16; ++lane) {
+        for (int64_t c = 0; c < 16; ++c) {
+          out[lane * 16 + c] = c < channels ? lanes[c * 16 + lane] : 0.0F;
+        }
+      }
+    }
+  }
+}
+
 void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const Box3& band,
                                              int64_t jd, const Scratch& scratch,
                                              const KernelArgs& args) const {
@@ -223,7 +285,7 @@ void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const 
     row.channel_pitch = input.view.block_pitch;
     row.channels = block.lanes;
     row.plain = block.plain;
-    row.pitch = 16;
+    row.pitch = blocked_to_few_ ? 4 : 16;
     row.count = band.end.w - band.begin.w;
     // Zeros up to the next row: the flat walk multiplies them with the fine operand's halo.
     row.zeros_after = ring_.columns() - row.count;
@@ -233,8 +295,8 @@ void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const 
     row.slope = transform.slope;
     for (int64_t h = band.begin.h; h < band.end.h; ++h) {
       row.source = input.view.at<float>(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
-      row.destination =
-          scratch.coarse[index - task.first_coarse] + (h - band.begin.h) * ring_.columns() * 16;
+      row.destination = scratch.coarse[index - task.first_coarse] +
+                        (h - band.begin.h) * ring_.columns() * row.pitch;
       copy(row);
     }
   }

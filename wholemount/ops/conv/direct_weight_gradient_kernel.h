@@ -33,11 +33,17 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
   /// operand of an image's convolution.
   void sum_rows_in_place(const Task& task, int64_t n, const Box3& band, int64_t jd,
                          const Scratch& scratch, const KernelArgs& args) const;
+  /// The plane just loaded, for a coarse operand of 1 to 4 channels; its partial results are by
+  /// fine lanes until turn_few_sums() gives them the common layout.
+  void sum_few_coarse(const Task& task, const Box3& band, const Scratch& scratch,
+                      const KernelArgs& args) const;
+  void turn_few_sums(const Task& task, const KernelArgs& args) const;
   void load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
                    const Scratch& scratch, const KernelArgs& args) const;
 
   Band band_;
   SourceRing ring_;
+  bool blocked_to_few_ = false;    ///< blocked fine operands, a plain coarse one
   bool plain_to_blocked_ = false;  ///< plain fine operands, a blocked coarse one
   size_t thread_bytes_ = 0;
 };

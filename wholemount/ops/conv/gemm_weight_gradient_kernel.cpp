@@ -78,19 +78,21 @@ void GemmWeightGradientKernel::sum_part(const Task& task, const KernelArgs& args
   for (int64_t n = 0; n < problem_.coarse.n; ++n) {
     for (int64_t d = task.box.begin.d; d < task.box.end.d; ++d) {
       const CoarseRows rows{{{d, task.box.begin.h, 0}, {d + 1, task.box.end.h, task.box.end.w}}};
-      // Rows where they lie are cut at their ends, packed voxels anywhere.
-      const int64_t unit = in_place ? problem_.geometry.w.count : rows.voxels();
+      // Rows where they lie are taken by whole rows, or cut at their ends; packed voxels anywhere.
+      const int64_t width = problem_.geometry.w.count;
+      const int64_t unit =
+          in_place ? width * std::max<int64_t>(chunk_voxels_ / width, 1) : rows.voxels();
       const int64_t chunk = divide_up(unit, divide_up(unit, chunk_voxels_));
       for (int64_t begin = 0; begin < rows.voxels(); begin += unit) {
-        for (int64_t first = begin; first < begin + unit; first += chunk) {
-          sum_chunk(task, n, {rows, first, std::min(first + chunk, begin + unit), in_place},
-                    scratch, args);
+        const int64_t end = std::min(begin + unit, rows.voxels());
+        for (int64_t first = begin; first < end; first += chunk) {
+          sum_chunk(task, n, {rows, first, std::min(first + chunk, end), in_place}, scratch, args);
         }
-        // While the row, or what was packed, is still near.
+        // While the rows, or what was packed, are still near.
         Box3 box = rows.box;
         if (in_place) {
-          box.begin.h += begin / unit;
-          box.end.h = box.begin.h + 1;
+          box.begin.h += begin / width;
+          box.end.h = rows.box.begin.h + end / width;
         }
         sum_bias(task, n, box, d, args);
       }
@@ -164,9 +166,16 @@ void GemmWeightGradientKernel::point_to_row(const ChannelBlock& block, int64_t n
   const Box3& box = chunk.rows.box;
   const int64_t width = problem_.geometry.w.count;
   const int64_t h = box.begin.h + chunk.first / width;
+  const int64_t voxels = chunk.last - chunk.first;
+  if (voxels > width) {
+    run.rows = voxels / width;
+    run.length = width;
+    run.fine_row_pitch = k.h * view.row_pitch;
+    run.coarse_row_pitch = width * 16;
+  }
   run.pitch = 32;
   run.fine = view.at<float>(n, block.block, box.begin.d * k.d, h * k.h, chunk.first % width * k.w);
-  run.prefetch = h + 1 < box.end.h ? k.h * view.row_pitch : 0;
+  run.prefetch = h + run.rows < box.end.h ? run.rows * k.h * view.row_pitch : 0;
 }
 
 }  // namespace wholemount

@@ -35,7 +35,7 @@ class GemmWeightGradientKernel : public WeightGradientKernel {
     CoarseRows rows;
     int64_t first = 0;
     int64_t last = 0;
-    bool in_place = false;  ///< within one row, which is read where it lies
+    bool in_place = false;  ///< whole rows, or part of one, read where they lie
   };
   void sum_chunk(const Task& task, int64_t n, const Chunk& chunk, const Scratch& scratch,
                  const KernelArgs& args) const;

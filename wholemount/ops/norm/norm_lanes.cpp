@@ -9,58 +9,65 @@ namespace {
 // 512 vectors are 32 KiB: the second pass over a piece reads the first-level cache.
 constexpr int64_t kPieceVectors = 512;
 
-// Moments of one piece of `count` vectors.
-void piece_moments(const float* x, int64_t count, double* mean, double* m2) {
-  const F16 origin = F16::load(x);
-  F16 sum0 = F16::zero();
-  F16 sum1 = F16::zero();
-  F16 sum2 = F16::zero();
-  F16 sum3 = F16::zero();
-  int64_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    sum0 = sum0 + (F16::load(x + 16 * i) - origin);
-    sum1 = sum1 + (F16::load(x + 16 * i + 16) - origin);
-    sum2 = sum2 + (F16::load(x + 16 * i + 32) - origin);
-    sum3 = sum3 + (F16::load(x + 16 * i + 48) - origin);
-  }
-  for (; i < count; ++i) {
-    sum0 = sum0 + (F16::load(x + 16 * i) - origin);
-  }
-  const F16 inverse = F16::set1(1.0F / static_cast<float>(count));
-  const F16 estimate = origin + ((sum0 + sum1) + (sum2 + sum3)) * inverse;
+// Pieces of the moments: two of them fit the first-level cache.
+constexpr int64_t kMomentVectors = 256;
 
-  sum0 = F16::zero();
-  sum1 = F16::zero();
-  F16 square0 = F16::zero();
-  F16 square1 = F16::zero();
-  for (i = 0; i + 2 <= count; i += 2) {
-    const F16 even = F16::load(x + 16 * i) - estimate;
-    const F16 odd = F16::load(x + 16 * i + 16) - estimate;
-    sum0 = sum0 + even;
-    sum1 = sum1 + odd;
-    square0 = fma(even, even, square0);
-    square1 = fma(odd, odd, square1);
+// First pass over a piece: its sum about its first vector.
+struct PieceSum {
+  F16 origin;
+  F16 sum[4];
+
+  explicit PieceSum(const float* x) : origin(F16::load(x)) {
+    for (F16& part : sum) part = F16::zero();
   }
-  if (i < count) {
-    const F16 last = F16::load(x + 16 * i) - estimate;
-    sum0 = sum0 + last;
-    square0 = fma(last, last, square0);
+  // Four vectors `step` apart: a whole piece is read as four streams, for a core brings in only so
+  // many lines ahead of each.
+  void add_four(const float* x, int64_t step) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) sum[k] = sum[k] + (F16::load(x + 16 * step * k) - origin);
   }
-  alignas(64) float centre[16];
-  alignas(64) float rest[16];
-  alignas(64) float square[16];
-  estimate.store(centre);
-  (sum0 + sum1).store(rest);
-  (square0 + square1).store(square);
-  const double inverse_count = 1.0 / static_cast<double>(count);
-  for (int lane = 0; lane < 16; ++lane) {
-    const double offset = static_cast<double>(rest[lane]) * inverse_count;
-    const double deviations =
-        static_cast<double>(square[lane]) - static_cast<double>(rest[lane]) * offset;
-    mean[lane] = static_cast<double>(centre[lane]) + offset;
-    m2[lane] = deviations > 0.0 ? deviations : 0.0;
+  void add(const float* x) { sum[0] = sum[0] + (F16::load(x) - origin); }
+  [[nodiscard]] F16 mean(int64_t count) const {
+    const F16 inverse = F16::set1(1.0F / static_cast<float>(count));
+    return origin + ((sum[0] + sum[1]) + (sum[2] + sum[3])) * inverse;
   }
-}
+};
+
+// Second pass: sum of deviations from the mean of the first, and of their squares.
+struct PieceDeviations {
+  F16 centre;
+  F16 sum[2];
+  F16 square[2];
+
+  explicit PieceDeviations(F16 mean) : centre(mean) {
+    sum[0] = sum[1] = square[0] = square[1] = F16::zero();
+  }
+  void add(const float* x, int k) {
+    const F16 deviation = F16::load(x) - centre;
+    sum[k] = sum[k] + deviation;
+    square[k] = fma(deviation, deviation, square[k]);
+  }
+  void add_four(const float* x) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) add(x + 16 * k, k % 2);
+  }
+  void finish(int64_t count, double* mean, double* m2) const {
+    alignas(64) float middle[16];
+    alignas(64) float rest[16];
+    alignas(64) float squares[16];
+    centre.store(middle);
+    (sum[0] + sum[1]).store(rest);
+    (square[0] + square[1]).store(squares);
+    const double inverse_count = 1.0 / static_cast<double>(count);
+    for (int lane = 0; lane < 16; ++lane) {
+      const double offset = static_cast<double>(rest[lane]) * inverse_count;
+      const double deviations =
+          static_cast<double>(squares[lane]) - static_cast<double>(rest[lane]) * offset;
+      mean[lane] = static_cast<double>(middle[lane]) + offset;
+      m2[lane] = deviations > 0.0 ? deviations : 0.0;
+    }
+  }
+};
 
 }  // namespace
 
@@ -71,10 +78,37 @@ void lane_moments(const float* x, int64_t num_vectors, double* mean, double* m2)
     mean[lane] = 0.0;
     m2[lane] = 0.0;
   }
-  for (int64_t done = 0; done < num_vectors; done += kPieceVectors) {
-    const int64_t left = num_vectors - done;
-    const int64_t count = left < kPieceVectors ? left : kPieceVectors;
-    piece_moments(x + 16 * done, count, piece_mean, piece_m2);
+  if (num_vectors == 0) return;
+  // The first pass over a piece runs beside the second over the one before, so that the memory is
+  // read without pause.
+  PieceSum first(x);
+  int64_t count = num_vectors < kMomentVectors ? num_vectors : kMomentVectors;
+  constexpr int64_t kStep = kMomentVectors / 4;
+  int64_t begun = 0;
+  if (count == kMomentVectors) {
+    for (; begun < kStep; ++begun) first.add_four(x + 16 * begun, kStep);
+  } else {
+    for (; begun < count; ++begun) first.add(x + 16 * begun);
+  }
+  for (int64_t done = 0; done < num_vectors;) {
+    const float* piece = x + 16 * done;
+    const float* next = piece + 16 * count;
+    const int64_t left = num_vectors - done - count;
+    const int64_t next_count = left < kMomentVectors ? left : kMomentVectors;
+    PieceDeviations second(first.mean(count));
+    first = PieceSum(next_count > 0 ? next : piece);
+    int64_t i = 0;
+    if (next_count == kMomentVectors) {
+      for (; i < count; i += 4) {
+        first.add_four(next + 4 * i, kStep);
+        second.add_four(piece + 16 * i);
+      }
+    } else {
+      for (int64_t k = 0; k < next_count; ++k) first.add(next + 16 * k);
+    }
+    for (; i + 4 <= count; i += 4) second.add_four(piece + 16 * i);
+    for (; i < count; ++i) second.add(piece + 16 * i, 0);
+    second.finish(count, piece_mean, piece_m2);
     const auto total = static_cast<double>(done + count);
     const double weight = static_cast<double>(count) / total;
     const double spread = static_cast<double>(done) * weight;
@@ -83,6 +117,8 @@ void lane_moments(const float* x, int64_t num_vectors, double* mean, double* m2)
       mean[lane] += delta * weight;
       m2[lane] += piece_m2[lane] + delta * delta * spread;
     }
+    done += count;
+    count = next_count;
   }
 }
 

@@ -37,18 +37,58 @@ void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, floa
   for (int v = 0; v < kTile; ++v) sum[v].store(sums + v * 16);
 }
 
+#if defined(__AVX512F__)
+/// The same for taps that are three neighbours: each voxel is loaded once for all three.
+void sum_tile_of_runs(const FewOutputsPlane& plane, int32_t channel, int64_t first, float* sums) {
+  F16 sum[kTile];
+#pragma GCC unroll 16
+  for (int v = 0; v < kTile; ++v) sum[v] = F16::zero();
+  const int64_t step = plane.channels * 16;
+  const float* weights = plane.weights + channel * 16;
+  for (int32_t block = 0; block < plane.num_blocks; ++block) {
+    const float* source = plane.sources[block] + first * 16;
+    for (int32_t tap = 0; tap < plane.num_taps; tap += 3) {
+      const F16 w0 = load_operand(weights);
+      const F16 w1 = load_operand(weights + step);
+      const F16 w2 = load_operand(weights + 2 * step);
+      const float* voxels = source + plane.tap_offsets[tap] * 16;
+#pragma GCC unroll 18
+      for (int v = 0; v < kTile + 2; ++v) {
+        const Broadcast x = load_operand(voxels + v * 16).v;
+        if (v < kTile) multiply_add_in_order(sum[v < kTile ? v : 0], w0, x);
+        if (v >= 1 && v <= kTile) {
+          multiply_add_in_order(sum[v >= 1 && v <= kTile ? v - 1 : 0], w1, x);
+        }
+        if (v >= 2) multiply_add_in_order(sum[v >= 2 ? v - 2 : 0], w2, x);
+      }
+      weights += 3 * step;
+    }
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < kTile; ++v) sum[v].store(sums + v * 16);
+}
+#endif
+
 }  // namespace
 
 void correlate_few_outputs(const FewOutputsPlane& plane) {
   alignas(64) float sums[256];
   alignas(64) float lanes[256];
-  for (int64_t row = 0; row < plane.rows; ++row) {
-    for (int64_t column = 0; column < plane.columns; column += 16) {
+  // Down the rows: of the source rows behind an output all but the newest are still near.
+  for (int64_t column = 0; column < plane.columns; column += 16) {
+    for (int64_t row = 0; row < plane.rows; ++row) {
       const int64_t left = plane.columns - column;
       const int64_t count = left < 16 ? left : 16;
       for (int32_t c = 0; c < plane.channels; ++c) {
         for (int64_t v = 0; v < count; v += kTile) {
-          sum_tile(plane, c, row * plane.row_pitch + column + v, sums + v * 16);
+          const int64_t first = row * plane.row_pitch + column + v;
+#if defined(__AVX512F__)
+          if (plane.runs_of_three) {
+            sum_tile_of_runs(plane, c, first, sums + v * 16);
+            continue;
+          }
+#endif
+          sum_tile(plane, c, first, sums + v * 16);
         }
         transpose16(sums, 16, lanes, 16);
         F16 total[4];

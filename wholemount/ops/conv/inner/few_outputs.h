@@ -16,6 +16,7 @@ struct FewOutputsPlane {
   int32_t num_blocks;
   const int64_t* tap_offsets;  ///< voxels
   int32_t num_taps;
+  bool runs_of_three;    ///< taps come as three neighbours along the row, by rising offset
   const float* weights;  ///< [block][tap][channel][16], zero beyond the block's channels
   int32_t channels;      ///< 1 .. 4
   const float* bias;     ///< [channels]

@@ -32,20 +32,30 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
       for (int block = 0; block < kBlocks; ++block) sum[tap][l][block] = F16::zero();
     }
   }
-  for (int64_t i = 0; i < run.length; ++i) {
-    if (kPitch == 32) __builtin_prefetch(ahead + i * kPitch, 0, 2);
-    F16 y[kBlocks];
+  for (int64_t row = 0; row < run.rows; ++row) {
+    for (int64_t i = 0; i < run.length; ++i) {
+      if (kPitch == 32) __builtin_prefetch(ahead + i * kPitch, 0, 2);
+      F16 y[kBlocks];
 #pragma GCC unroll 2
-    for (int block = 0; block < kBlocks; ++block) y[block] = load_operand(coarse[block] + i * 16);
+      for (int block = 0; block < kBlocks; ++block) y[block] = load_operand(coarse[block] + i * 16);
 #pragma GCC unroll 9
-    for (int tap = 0; tap < kTaps; ++tap) {
+      for (int tap = 0; tap < kTaps; ++tap) {
 #pragma GCC unroll 16
-      for (int l = 0; l < kLanes; ++l) {
-        const Broadcast x = broadcast(fine[tap] + i * kPitch + l);
+        for (int l = 0; l < kLanes; ++l) {
+          const Broadcast x = broadcast(fine[tap] + i * kPitch + l);
 #pragma GCC unroll 2
-        for (int block = 0; block < kBlocks; ++block) multiply_add(sum[tap][l][block], y[block], x);
+          for (int block = 0; block < kBlocks; ++block) {
+            multiply_add(sum[tap][l][block], y[block], x);
+          }
+        }
       }
     }
+    if constexpr (kPitch != 32) break;
+    ahead += run.fine_row_pitch;
+#pragma GCC unroll 9
+    for (int tap = 0; tap < kTaps; ++tap) fine[tap] += run.fine_row_pitch;
+#pragma GCC unroll 2
+    for (int block = 0; block < kBlocks; ++block) coarse[block] += run.coarse_row_pitch;
   }
 #pragma GCC unroll 9
   for (int tap = 0; tap < kTaps; ++tap) {
@@ -109,6 +119,88 @@ void sum_neighbours(const WeightGradientRun& run, int32_t first_tap, int32_t lan
   }
 }
 
+/// kVoxels steps of sum_plain_rows, after which the pointers stand behind them. They are hidden
+/// from the compiler, which else makes indices of them: a multiply-add whose operand is addressed
+/// by base and index takes two places in the scheduler.
+template <int kRows, int kRow, int kVoxels>
+inline void sum_plain_voxels(const float* coarse, const float* ahead, const float* (&fine)[kRows],
+                             F16 (&sum)[kRows * kRow]) {
+#pragma GCC unroll 4
+  for (int voxel = 0; voxel < kVoxels; ++voxel) {
+    __builtin_prefetch(ahead + voxel * 16, 0, 2);
+    const F16 y = load_operand(coarse + voxel * 16);
+#pragma GCC unroll 9
+    for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 5
+      for (int tap = 0; tap < kRow; ++tap) {
+        multiply_add_in_order(sum[row * kRow + tap], y, fine[row] + (voxel + tap) * 4);
+      }
+    }
+  }
+#pragma GCC unroll 9
+  for (int row = 0; row < kRows; ++row) {
+    fine[row] += kVoxels * 4;
+    asm("" : "+r"(fine[row]));
+  }
+}
+
+/// The same for nine taps that are three rows of three neighbours: each fine voxel is loaded once
+/// for the taps of its row and meets the three coarse voxels it belongs to; those outside the row
+/// count as zero.
+template <int kChannels>
+void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap) {
+  const float* fine[3];
+#pragma GCC unroll 3
+  for (int row = 0; row < 3; ++row) {
+    fine[row] = run.fine + run.tap_offsets[first_tap + 3 * row] * 16;
+  }
+  const float* coarse = run.coarse[0];
+  F16 sum[9][kChannels];
+#pragma GCC unroll 9
+  for (int tap = 0; tap < 9; ++tap) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kChannels; ++c) sum[tap][c] = F16::zero();
+  }
+  for (int64_t row = 0; row < run.rows; ++row) {
+    Broadcast y[3][kChannels];
+#pragma GCC unroll 2
+    for (int c = 0; c < kChannels; ++c) y[1][c] = y[2][c] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < run.length + 2; ++i) {
+#pragma GCC unroll 2
+      for (int c = 0; c < kChannels; ++c) {
+        y[0][c] = i < run.length ? broadcast(coarse + i * 4 + c) : _mm512_setzero_ps();
+      }
+#pragma GCC unroll 3
+      for (int line = 0; line < 3; ++line) {
+        const F16 x = load_operand(fine[line] + i * 16);
+#pragma GCC unroll 3
+        for (int tap = 0; tap < 3; ++tap) {
+#pragma GCC unroll 2
+          for (int c = 0; c < kChannels; ++c) {
+            multiply_add(sum[3 * line + tap][c], x, y[tap][c]);
+          }
+        }
+      }
+#pragma GCC unroll 2
+      for (int c = 0; c < kChannels; ++c) {
+        y[2][c] = y[1][c];
+        y[1][c] = y[0][c];
+      }
+    }
+    coarse += run.coarse_row_pitch;
+#pragma GCC unroll 3
+    for (int line = 0; line < 3; ++line) fine[line] += run.fine_row_pitch;
+  }
+#pragma GCC unroll 9
+  for (int tap = 0; tap < 9; ++tap) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kChannels; ++c) {
+      float* out = run.sums[0] + ((first_tap + tap) * kChannels + c) * 16;
+      (F16::load(out) + sum[tap][c]).store(out);
+    }
+  }
+}
+
 /// Plain fine tensors whose taps come as kRows rows of kRow neighbours: all taps of a channel at
 /// once, so that a coarse voxel is loaded once for all of them and nine pointers suffice.
 template <int kRows, int kRow>
@@ -125,16 +217,12 @@ void sum_plain_rows(const WeightGradientRun& run) {
     const float* coarse = run.coarse[0];
     // Without a next plane the line at hand is asked for once more, which costs nothing.
     const float* ahead = run.next_coarse != nullptr && lane == 0 ? run.next_coarse : coarse;
-    for (int64_t i = 0; i < run.length; ++i) {
-      __builtin_prefetch(ahead + i * 16, 0, 2);
-      const F16 y = load_operand(coarse + i * 16);
-#pragma GCC unroll 9
-      for (int row = 0; row < kRows; ++row) {
-#pragma GCC unroll 5
-        for (int tap = 0; tap < kRow; ++tap) {
-          multiply_add_in_order(sum[row * kRow + tap], y, fine[row] + i * 4 + tap * 4);
-        }
-      }
+    int64_t i = 0;
+    for (; i + 4 <= run.length; i += 4) {
+      sum_plain_voxels<kRows, kRow, 4>(coarse + i * 16, ahead + i * 16, fine, sum);
+    }
+    for (; i < run.length; ++i) {
+      sum_plain_voxels<kRows, kRow, 1>(coarse + i * 16, ahead + i * 16, fine, sum);
     }
 #pragma GCC unroll 27
     for (int tap = 0; tap < kRows * kRow; ++tap) {
@@ -150,6 +238,14 @@ bool are_rows(const WeightGradientRun& run, int32_t rows, int32_t count) {
   for (int32_t tap = 0; tap < run.num_taps; ++tap) {
     if (run.tap_offsets[tap] != run.tap_offsets[tap / count * count] + tap % count) return false;
   }
+  return true;
+}
+
+/// Three rows of neighbours at a time, if all taps come so.
+template <int kChannels>
+bool sum_few_rows(const WeightGradientRun& run) {
+  if (run.num_taps % 9 != 0 || !are_rows(run, run.num_taps / 3, 3)) return false;
+  for (int32_t tap = 0; tap < run.num_taps; tap += 9) sum_few_neighbours<kChannels>(run, tap);
   return true;
 }
 
@@ -187,8 +283,7 @@ void sum_plain(const WeightGradientRun& run) {
   }
 }
 
-/// Blocked fine tensors against 1 to 4 coarse channels: a vector holds the fine channels, and the
-/// result is turned round when it goes to memory.
+/// Blocked fine tensors against 1 to 4 coarse channels: a vector holds the fine channels.
 template <int kTaps, int kChannels>
 void sum_few_coarse(const WeightGradientRun& run) {
   for (int32_t first_tap = 0; first_tap < run.num_taps; first_tap += kTaps) {
@@ -206,26 +301,29 @@ void sum_few_coarse(const WeightGradientRun& run) {
 #pragma GCC unroll 4
       for (int c = 0; c < kChannels; ++c) sum[tap][c] = F16::zero();
     }
-    for (int64_t i = 0; i < run.length; ++i) {
-      F16 x[kTaps];
-#pragma GCC unroll 9
-      for (int tap = 0; tap < kTaps; ++tap) {
-        x[tap] = load_operand(fine[tap] + i * 16);
+    for (int64_t row = 0; row < run.rows; ++row) {
+      for (int64_t i = 0; i < run.length; ++i) {
+        Broadcast y[kChannels];
 #pragma GCC unroll 4
-        for (int c = 0; c < kChannels; ++c) {
-          multiply_add(sum[tap][c], x[tap], broadcast(coarse + i * 16 + c));
+        for (int c = 0; c < kChannels; ++c) y[c] = broadcast(coarse + i * 4 + c);
+#pragma GCC unroll 9
+        for (int tap = 0; tap < kTaps; ++tap) {
+          const F16 x = load_operand(fine[tap] + i * 16);
+#pragma GCC unroll 4
+          for (int c = 0; c < kChannels; ++c) multiply_add(sum[tap][c], x, y[c]);
         }
       }
+      coarse += run.coarse_row_pitch;
+#pragma GCC unroll 9
+      for (int tap = 0; tap < kTaps; ++tap) fine[tap] += run.fine_row_pitch;
     }
 #pragma GCC unroll 9
     for (int tap = 0; tap < kTaps; ++tap) {
 #pragma GCC unroll 4
       for (int c = 0; c < kChannels; ++c) {
         if (tap < num_taps) {
-          float lanes[16];
-          sum[tap][c].store(lanes);
-          float* out = run.sums[0] + int64_t{first_tap + tap} * 256 + c;
-          for (int lane = 0; lane < 16; ++lane) out[lane * 16] += lanes[lane];
+          float* out = run.sums[0] + ((first_tap + tap) * kChannels + c) * 16;
+          (F16::load(out) + sum[tap][c]).store(out);
         }
       }
     }
@@ -239,9 +337,11 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
 #if defined(__AVX512F__)
     switch (run.few_coarse) {
       case 1:
-        return sum_few_coarse<9, 1>(run);
+        if (!sum_few_rows<1>(run)) sum_few_coarse<9, 1>(run);
+        return;
       case 2:
-        return sum_few_coarse<9, 2>(run);
+        if (!sum_few_rows<2>(run)) sum_few_coarse<9, 2>(run);
+        return;
       case 3:
         return sum_few_coarse<6, 3>(run);
       default:

@@ -13,8 +13,8 @@ namespace wholemount {
 struct WeightGradientRun {
   const float* coarse[2];  ///< first voxel of the run, 16 lanes a voxel
   int32_t num_coarse;      ///< 1 or 2 (2 only where weight_gradient_max_coarse() is 2)
-  /// 1 to 4: the first coarse block holds that many channels and the other lanes are zero, which
-  /// pays at pitch 16 only; 0: up to sixteen.
+  /// 1 to 4: the only coarse block holds that many channels, at four floats a voxel, and `sums` is
+  /// [tap][channel][16 fine lanes] (fine pitch 16 only); 0: up to sixteen.
   int32_t few_coarse;
   const float* fine;           ///< voxel to which tap offset 0 of the run's first voxel points
   int32_t pitch;               ///< floats from a fine voxel to the next: 16, 4, or 32
@@ -22,6 +22,10 @@ struct WeightGradientRun {
   const int64_t* tap_offsets;  ///< voxels (at pitch 32: of sixteen floats)
   int32_t num_taps;
   int64_t length;  ///< voxels
+  /// Pitch 32, and few coarse channels: rows of `length` voxels summed in the same registers.
+  int64_t rows = 1;
+  int64_t fine_row_pitch;    ///< floats
+  int64_t coarse_row_pitch;  ///< floats
   float*
       sums[2];  ///< per coarse block: [tap][16, or 4 at pitch 4][16]; lanes >= `lanes`: any value
   /// Pitch 32 only. The lines this many floats ahead are asked for in passing: those of the next
