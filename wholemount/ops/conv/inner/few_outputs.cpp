@@ -26,7 +26,7 @@ void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, floa
   for (int32_t block = 0; block < plane.num_blocks; ++block) {
     const float* source = plane.sources[block] + first * 16;
     for (int32_t tap = 0; tap < plane.num_taps; ++tap) {
-      const F16 w = load_operand(weights);
+      const F16 w = F16::load(weights);
       const float* x = source + plane.tap_offsets[tap] * 16;
 #pragma GCC unroll 16
       for (int v = 0; v < kTile; ++v) multiply_add_vector(sum[v], w, x + v * 16);

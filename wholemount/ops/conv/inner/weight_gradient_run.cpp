@@ -303,14 +303,22 @@ void sum_few_coarse(const WeightGradientRun& run) {
     }
     for (int64_t row = 0; row < run.rows; ++row) {
       for (int64_t i = 0; i < run.length; ++i) {
-        Broadcast y[kChannels];
+        if constexpr (kTaps == 1) {
+          const F16 x = F16::load(fine[0] + i * 16);
 #pragma GCC unroll 4
-        for (int c = 0; c < kChannels; ++c) y[c] = broadcast(coarse + i * 4 + c);
+          for (int c = 0; c < kChannels; ++c) {
+            multiply_add(sum[0][c], x, broadcast(coarse + i * 4 + c));
+          }
+        } else {
+          Broadcast y[kChannels];
+#pragma GCC unroll 4
+          for (int c = 0; c < kChannels; ++c) y[c] = broadcast(coarse + i * 4 + c);
 #pragma GCC unroll 9
-        for (int tap = 0; tap < kTaps; ++tap) {
-          const F16 x = load_operand(fine[tap] + i * 16);
+          for (int tap = 0; tap < kTaps; ++tap) {
+            const F16 x = F16::load(fine[tap] + i * 16);
 #pragma GCC unroll 4
-          for (int c = 0; c < kChannels; ++c) multiply_add(sum[tap][c], x, y[c]);
+            for (int c = 0; c < kChannels; ++c) multiply_add(sum[tap][c], x, y[c]);
+          }
         }
       }
       coarse += run.coarse_row_pitch;
@@ -354,7 +362,7 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
       case 2:
         return sum_few_coarse<3, 2>(run);
       case 3:
-        return sum_few_coarse<2, 3>(run);
+        return sum_few_coarse<1, 3>(run);
       default:
         return sum_few_coarse<1, 4>(run);
     }
