@@ -4,7 +4,7 @@ the machine's multiply-adds and its memory allow. Standard library only.
 
 Usage: bench/roofline.py OUT_FOLDER NAME=STEP.json... , STEP.json from
 `wholemount bench step CONFIG --json`; ./run bench roofline measures the documented steps and calls
-this. For each node: operations and bytes by definition, measured time, and the shortest time the
+this. ROOFLINE_NOTE in the environment is printed above the figures. For each node: operations and bytes by definition, measured time, and the shortest time the
 machine allows: the longer of operations over the multiply-add peak and bytes over the rate of a copy.
 Winograd needs fewer multiplications than the definition counts, so its limit / time may exceed 1.
 """
@@ -12,7 +12,9 @@ Winograd needs fewer multiplications than the definition counts, so its limit / 
 import html
 import json
 import math
+import os
 import pathlib
+import re
 import sys
 
 FAMILIES = [  # prefix of the kernel's name, what the page calls it, colour
@@ -131,8 +133,6 @@ def section(step, image):
              f"{data['gflops']:.0f} GFLOPS effective, multiply-add peak {step.peak / 1e9:.0f} GFLOPS, "
              f"copy {step.copy / 1e9:.1f} GB/s, threads idle {100 * data['idle_share']:.1f} %.",
              "", f"![Roofline of {step.name}](images/{image})", ""]
-    if "note" in data:
-        lines += [data["note"], ""]
     lines += ["| kernel | nodes | GFLOP | GB | ms | share | GFLOPS | GB/s | limit ms | limit / time |",
               "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
     kinds = step.kinds()
@@ -156,8 +156,7 @@ def section(step, image):
               f"| {sum(n['bytes'] for n in step.nodes) / step.seconds / 1e9:.1f} "
               f"| {total_limit * 1e3:.1f} | {total_limit / step.seconds:.2f} |", "",
               f"Outside convolutions: {100 * outside / step.seconds:.1f} % of the step.", "",
-              "What is left: the nodes that lose most against their limit, "
-              "the other side of their roof in mind.", "",
+              "What is left: the nodes that lose most against their limit.", "",
               "| node | kernel | GFLOP | GB | ms | limit ms | bound by |",
               "|---|---|---:|---:|---:|---:|---|"]
     lost = sorted(step.nodes, key=lambda node: step.limit(node) - node["seconds"])[:12]
@@ -183,10 +182,12 @@ def main():
              "so they may lie above the roof; kernels that read more than they write, or write in "
              "place, may beat a copy, whose destination is fetched before it is written. In the "
              "pictures a circle is a node, as large as its share of the step.", ""]
+    if os.environ.get("ROOFLINE_NOTE"):
+        lines += [f"**{os.environ['ROOFLINE_NOTE']}**", ""]
     for argument in sys.argv[2:]:
         name, _, path = argument.rpartition("=")
         step = Step(name, path)
-        image = "roofline_" + "".join(c if c.isalnum() else "_" for c in name.lower()) + ".svg"
+        image = "roofline_" + re.sub(r"[^a-z0-9]+", "_", name.lower()) + ".svg"
         (folder / "images" / image).write_text(picture(step))
         lines += section(step, image)
     (folder / "roofline.md").write_text("\n".join(lines).rstrip() + "\n")

@@ -21,7 +21,8 @@ step() {
 step unet96.json "$unet" --set "data.shape=[96,96,96]"
 step unet.json "$unet"
 step mcnn.json "$root/examples/bbbc021.toml" --set data.root=none \
-  --set "data.shape=[1,1024,1280]" --set train.batch=2
+  --set "data.shape=[1,1024,1280]" --set train.batch=2 \
+  --set 'data.target=["1","2","3","4","5","6","7","8","9","10","11","12","13"]'
 python3 "$root/bench/roofline.py" "$out" \
   "U-Net f = 16, 96 x 96 x 96=$work/unet96.json" \
   "U-Net f = 16, 144 x 240 x 240=$work/unet.json" \

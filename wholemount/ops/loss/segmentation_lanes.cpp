@@ -61,9 +61,10 @@ struct Sigmoid {
   F16 positive;  // p
   F16 negative;  // 1 - p
 };
-Sigmoid sigmoid(F16 x) {
+F16 sigmoid_exponential(F16 x) { return exponential(F16::zero() - absolute(x)); }
+Sigmoid sigmoid(F16 x, F16 e) {
   Sigmoid s;
-  s.e = exponential(F16::zero() - absolute(x));
+  s.e = e;
   s.inverse = reciprocal(F16::set1(1.0F) + s.e);
   const F16 small = s.e * s.inverse;
   s.positive = select_greater(x, F16::zero(), s.inverse, small);
@@ -85,7 +86,7 @@ void sum_regions(const SegmentationSumsRun& sums, const Group& group) {
     float* rows = sums.partial + 16 * c * SegmentationPartialRow::kNumRows;
     const F16 x = F16::load(group.logits + c * group.pitch);
     const F16 t = load_bit(group.target, static_cast<int>(c)) * mask;
-    const Sigmoid s = sigmoid(x);
+    const Sigmoid s = sigmoid(x, sigmoid_exponential(x));
     const F16 hard = select_greater(x, zero, mask, zero);
     add_to(rows + 16 * SegmentationPartialRow::intersection, s.positive * t);
     add_to(rows + 16 * SegmentationPartialRow::predicted, s.positive * mask);
@@ -99,6 +100,55 @@ void sum_regions(const SegmentationSumsRun& sums, const Group& group) {
     }
   }
   add_to(sums.partial + 16 * sums.run.channels * SegmentationPartialRow::kNumRows, mask);
+}
+
+// Up to sixteen full groups side by side (plain logits), with the sums as in sum_regions(). The
+// exponentials come first in a loop of their own: a group is one long chain of dependent
+// operations, and the processor overlaps several groups only where each is short.
+void sum_region_groups(const SegmentationSumsRun& sums, int64_t first, int64_t groups) {
+  using Row = SegmentationPartialRow;
+  const F16 zero = F16::zero();
+  const SegmentationRun& run = sums.run;
+  const auto group_at = [&](int64_t g) {
+    const int64_t voxel = first + 16 * g;
+    return Group{run.logits + voxel, run.block_pitch, run.target + voxel, F16::set1(1.0F)};
+  };
+  alignas(64) float exponentials[256];
+  for (int64_t c = 0; c < run.channels; ++c) {
+    const float* logits = run.logits + first + c * run.block_pitch;
+    for (int64_t g = 0; g < groups; ++g) {
+      sigmoid_exponential(F16::load(logits + 16 * g)).store(exponentials + 16 * g);
+    }
+    float* rows = sums.partial + 16 * c * Row::kNumRows;
+    F16 sum[Row::kNumRows];
+    for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row] = F16::load(rows + 16 * row);
+    for (int64_t g = 0; g < groups; ++g) {
+      const Group group = group_at(g);
+      const F16 mask = not_ignored(group);
+      const F16 x = F16::load(logits + 16 * g);
+      const F16 t = load_bit(group.target, static_cast<int>(c)) * mask;
+      const Sigmoid s = sigmoid(x, F16::load(exponentials + 16 * g));
+      const F16 hard = select_greater(x, zero, mask, zero);
+      sum[Row::intersection] = sum[Row::intersection] + s.positive * t;
+      sum[Row::predicted] = sum[Row::predicted] + s.positive * mask;
+      sum[Row::truth] = sum[Row::truth] + t;
+      sum[Row::hard_intersection] = sum[Row::hard_intersection] + hard * t;
+      sum[Row::hard_predicted] = sum[Row::hard_predicted] + hard;
+    }
+    if (sums.entropy) {
+      for (int64_t g = 0; g < groups; ++g) {
+        const Group group = group_at(g);
+        const F16 mask = not_ignored(group);
+        const F16 x = F16::load(logits + 16 * g);
+        const F16 t = load_bit(group.target, static_cast<int>(c)) * mask;
+        const F16 entropy = (max(x, zero) - x * t) + log_one_plus(F16::load(exponentials + 16 * g));
+        sum[Row::entropy] = sum[Row::entropy] + entropy * mask;
+      }
+    }
+    for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row].store(rows + 16 * row);
+  }
+  float* voxels = sums.partial + 16 * run.channels * Row::kNumRows;
+  for (int64_t g = 0; g < groups; ++g) add_to(voxels, not_ignored(group_at(g)));
 }
 
 // Voxels whose target is one of the classes; at most 255 classes, so never an ignored voxel.
@@ -164,7 +214,7 @@ void gradient_regions(const SegmentationGradientRun& gradient, const Group& grou
   for (int64_t c = 0; c < gradient.run.channels; ++c) {
     const F16 x = F16::load(group.logits + c * group.pitch);
     const F16 t = load_bit(group.target, static_cast<int>(c));
-    const Sigmoid s = sigmoid(x);
+    const Sigmoid s = sigmoid(x, sigmoid_exponential(x));
     const F16 g = fma(F16::set1(gradient.a[c]), t, F16::set1(gradient.b[c]));
     const F16 difference =
         select_greater(t, F16::zero(), F16::zero() - s.negative, s.positive);  // p - t
@@ -230,7 +280,16 @@ void scatter(const SegmentationGradientRun& gradient, int64_t first, int64_t cou
 void segmentation_sums_run(const SegmentationSumsRun& sums) {
   float* exponentials = sums.run.work + segmentation_work_floats(sums.run.channels) / 2;
   uint8_t target_staging[16];
-  for (int64_t first = 0; first < sums.run.num_voxels; first += 16) {
+  int64_t first = 0;
+  if (!sums.run.classes && sums.run.block_width == 1) {
+    while (sums.run.num_voxels - first >= 16) {
+      const int64_t full = (sums.run.num_voxels - first) / 16;
+      const int64_t groups = full < 16 ? full : 16;
+      sum_region_groups(sums, first, groups);
+      first += 16 * groups;
+    }
+  }
+  for (; first < sums.run.num_voxels; first += 16) {
     const int64_t left = sums.run.num_voxels - first;
     const Group group =
         make_group(sums.run, first, left < 16 ? left : 16, sums.run.work, target_staging);
