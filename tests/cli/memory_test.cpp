@@ -17,6 +17,9 @@ namespace fs = std::filesystem;
 class Memory : public ::testing::Test {
  protected:
   void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "the sanitizer's own bytes are more than the budgets of these tests";
+#endif
     const CommandResult made = run_binary(
         {"synth", "brain", folder_ / "data", "--cases", "3", "--shape", "48x64x64", "--seed", "5"});
     ASSERT_EQ(made.exit_code, 0) << made.err;
