@@ -19,7 +19,7 @@ constexpr int kPackingAttempts = 4;
 constexpr size_t kPackingShare = 32;
 
 /// Estimates take about 0.1 us a step of the tape; this bounds a search to a few seconds.
-constexpr int64_t kMaxWork = 20'000'000;
+constexpr int64_t kMaxWork = 16'000'000;
 
 /// What was decided, for people.
 std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,

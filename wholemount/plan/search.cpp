@@ -1,9 +1,11 @@
 #include "wholemount/plan/search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
+#include "wholemount/base/rng.h"
 #include "wholemount/plan/candidates.h"
 #include "wholemount/plan/siblings.h"
 
@@ -24,6 +26,11 @@ constexpr double kFreeEnough = 1.002;
 
 /// A descent to a lower aim that takes this much of the best time so far is given up.
 constexpr double kHopeless = 1.25;
+
+/// Exploration refines what comes this close to the best, and ends after so many vain attempts.
+constexpr double kPromising = 1.15;
+constexpr int kPatience = 300;
+constexpr uint64_t kMostDropped = 4;
 
 /// The floor search aims down to 1/kLowestAim of what keeping all takes; from the best result on,
 /// by 1/kFinalSteps.
@@ -63,9 +70,9 @@ class Search {
 
   /// Takes back or swaps changes as long as that saves time within the budget: those of all
   /// siblings together, then one by one.
-  void refine(size_t budget_bytes) {
+  void refine(size_t budget_bytes, int rounds = kRefineRounds) {
     for (together_ = siblings_.any();; together_ = false) {
-      for (int round = 0; round < kRefineRounds; ++round) {
+      for (int round = 0; round < rounds; ++round) {
         const double before = state_.estimate.seconds;
         refine_values(budget_bytes);
         refine_timing(budget_bytes);
@@ -76,20 +83,30 @@ class Search {
     }
   }
 
-  /// Keeps a moved value (and its siblings) after all, lets the greedy find room for it elsewhere,
-  /// and stays there if that is faster; value after value.
-  void exchange(size_t budget_bytes) {
-    together_ = siblings_.any();
-    for (const ValueId value : moved_values()) {
-      if (phase_over()) return;
-      together_ = siblings_.any();
-      State before = state_;
-      if (evaluate(without_value(before.policies, value), state_) && descend(budget_bytes)) {
-        refine(budget_bytes);
-        if (state_.estimate.seconds < before.estimate.seconds - kSecondsFloor) continue;
+  /// Drops all that was decided about a few values (and their siblings), lets the greedy, with
+  /// somewhat distorted scores, find room for them again, and stays there if that is faster.
+  void explore(size_t budget_bytes) {
+    CounterRng rng(0, 0, tape_.steps.size(), "search");
+    Policies best = state_.policies;
+    double best_seconds = state_.estimate.seconds;
+    bool at_best = true;
+    for (int fruitless = 0; fruitless < kPatience && !phase_over(); ++fruitless) {
+      if (!at_best) evaluate(best, state_);
+      at_best = false;
+      distortion_ = rng.next_u64() | 1;
+      if (!drop_some(rng) || !descend(budget_bytes) ||
+          state_.estimate.seconds > best_seconds * kPromising) {
+        continue;
       }
-      state_ = std::move(before);
+      refine(budget_bytes);
+      if (state_.estimate.seconds >= best_seconds - kSecondsFloor) continue;
+      best = state_.policies;
+      best_seconds = state_.estimate.seconds;
+      at_best = true;
+      fruitless = -1;
     }
+    distortion_ = 0;
+    if (!at_best) evaluate(best, state_);
   }
 
   [[nodiscard]] const State& state() const { return state_; }
@@ -172,7 +189,9 @@ class Search {
       if (evaluate(policies, trial_)) {
         left = excess_of(trial_.estimate, budget_bytes);
         const double seconds = trial_.estimate.seconds - state_.estimate.seconds;
-        if (left < excess) score = (std::max(seconds, 0.0) + kSecondsFloor) / (excess - left);
+        if (left < excess) {
+          score = (std::max(seconds, 0.0) + kSecondsFloor) / (excess - left) * distorted(change);
+        }
       }
       scores_[change] = score;
       if (score < best_score) {
@@ -185,6 +204,34 @@ class Search {
     std::swap(state_, best_);
     excess = best_excess;
     return true;
+  }
+
+  /// A factor between 1/4 and 4 that is the change's own in this exploration.
+  [[nodiscard]] double distorted(const Change& change) const {
+    if (distortion_ == 0) return 1;
+    uint64_t hash = distortion_;
+    for (const auto part :
+         {change.use.value, change.use.reader, change.use.anchor, static_cast<int32_t>(change.kind),
+          static_cast<int32_t>(change.access), static_cast<int32_t>(change.brief)}) {
+      hash = (hash ^ static_cast<uint64_t>(static_cast<uint32_t>(part))) * 0x9E3779B97F4A7C15ULL;
+      hash ^= hash >> 29U;
+    }
+    return std::exp2(static_cast<double>(hash >> 40U) / double{1U << 22U} - 2);
+  }
+
+  /// Forgets the decisions about one to four moved values; false when that cannot be carried out.
+  bool drop_some(CounterRng& rng) {
+    together_ = siblings_.any();
+    const SortedSet<ValueId> moved = moved_values();
+    if (moved.empty()) return false;
+    Policies policies = state_.policies;
+    // Sometimes a good part of all, to leave a valley for good.
+    const uint64_t most = rng.next_below(4) == 0 ? moved.size() : kMostDropped;
+    for (uint64_t left = 1 + rng.next_below(most); left > 0; --left) {
+      const auto pick = static_cast<std::ptrdiff_t>(rng.next_below(moved.size()));
+      policies = without_value(std::move(policies), moved.begin()[pick]);
+    }
+    return evaluate(policies, state_);
   }
 
   /// Adopts the policies if they fit and take less time.
@@ -283,6 +330,7 @@ class Search {
   State trial_;
   State best_;
   std::map<Change, double> scores_;  ///< of the last time each was estimated
+  uint64_t distortion_ = 0;          ///< of the scores; 0: none
   bool together_ = false;            ///< changes are made for all siblings at once
   int64_t estimates_ = 0;
   int64_t most_estimates_ = 0;
@@ -318,7 +366,7 @@ SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCut
   search.set_state(*best);
   if (best->estimate.seconds > start.estimate.seconds * kFreeEnough) {
     search.begin_phase(4);
-    search.exchange(spec.budget_bytes);
+    search.explore(spec.budget_bytes);
   }
   return search.result(true);
 }
