@@ -228,6 +228,8 @@ void add_plan_command(CLI::App& app) {
       ->add_option("--sweep", options->sweep.axes,
                    "plan every value of a configuration key, KEY=V1,V2,... (repeatable)")
       ->allow_extra_args(false);
+  command->add_flag("--measure", options->sweep.measure,
+                    "with --sweep: run an update of each, and show measured beside predicted");
   command->add_option("--figure", options->sweep.figure,
                       "page on which a sweep is drawn (default: sweep.html)");
   command->footer(

@@ -5,9 +5,11 @@
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "cli/job_options.h"
+#include "cli/measured_step.h"
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/memory.h"
 #include "wholemount/report/line_chart.h"
@@ -32,6 +34,7 @@ struct Point {
   std::vector<size_t> choice;  ///< by axis
   bool fits = false;
   JobPlan plan;
+  std::optional<MeasuredStep> measured;
   nlohmann::ordered_json json;
 };
 
@@ -125,22 +128,59 @@ std::vector<std::vector<size_t>> combinations(const std::vector<Axis>& axes) {
   return result;
 }
 
-/// One series for every combination of the axes after the first.
+/// An update in a process of its own, where it fits and its memory is there.
+void measure_point(const std::vector<Axis>& axes, const ConfigOptions& base,
+                   const CommonOptions& common, Point& point) {
+  const size_t peak = point.plan.memory.peak_bytes();
+  if (!point.fits || peak > available_memory_bytes()) return;
+  std::vector<std::string> arguments = {base.path, "--rounds", "1", "--threads",
+                                        std::to_string(thread_count(common))};
+  for (const std::string& setting : base.overrides) {
+    arguments.insert(arguments.end(), {"--set", setting});
+  }
+  for (size_t a = 0; a < axes.size(); ++a) {
+    arguments.insert(arguments.end(),
+                     {"--set", axes[a].key + "=" + axes[a].values[point.choice[a]]});
+  }
+  if (!base.kernels.empty()) arguments.insert(arguments.end(), {"--kernels", base.kernels});
+  if (common.seed.has_value()) {
+    arguments.insert(arguments.end(), {"--seed", std::to_string(*common.seed)});
+  }
+  // The budget the point was planned for; none is one far beyond its needs.
+  const size_t budget =
+      point.plan.budget_bytes == SIZE_MAX ? 2 * peak + (size_t{1} << 30) : point.plan.budget_bytes;
+  arguments.insert(arguments.end(), {"--memory", std::to_string(budget)});
+  point.measured = measure_step_in_child(arguments);
+  point.json["measured_peak_bytes"] = point.measured->peak_bytes;
+  point.json["measured_step_seconds"] = point.measured->step_seconds;
+}
+
+double gib(size_t bytes) { return static_cast<double>(bytes) / static_cast<double>(1U << 30U); }
+
+/// What a chart shows of a point; nullopt: nothing.
+using PointValue = std::optional<double> (*)(const Point&);
+
+/// One series for every combination of the axes after the first, predicted and measured.
 std::string chart(const std::vector<Axis>& axes, const std::vector<Point>& points,
-                  const std::string& title, const std::string& unit,
-                  double (*value)(const Point&)) {
+                  const std::string& title, const std::string& unit, PointValue predicted,
+                  PointValue measured) {
   std::map<std::string, ChartSeries> series;
-  for (const Point& point : points) {
-    if (!point.fits) continue;
+  const auto add = [&](const Point& point, const std::string& suffix,
+                       const std::optional<double>& value) {
+    if (!point.fits || !value.has_value()) return;
     std::string name;
     for (size_t a = 1; a < axes.size(); ++a) {
       name += (a == 1 ? "" : ", ") + axes[a].key + " " + axes[a].values[point.choice[a]];
     }
-    if (name.empty()) name = unit;
+    name = (name.empty() ? unit : name) + suffix;
     ChartSeries& one = series[name];
     one.name = name;
     one.style = ChartSeries::Style::marked;
-    one.points.push_back({position_of(axes.front(), point.choice.front()), value(point)});
+    one.points.push_back({position_of(axes.front(), point.choice.front()), *value});
+  };
+  for (const Point& point : points) {
+    add(point, "", predicted(point));
+    add(point, ", measured", measured(point));
   }
   LineChart drawn;
   drawn.title = title;
@@ -159,15 +199,23 @@ std::string chart(const std::vector<Axis>& axes, const std::vector<Point>& point
 
 void print_table(const std::vector<Axis>& axes, const std::vector<Point>& points) {
   for (const Axis& axis : axes) std::printf("%-20s ", axis.key.c_str());
-  std::printf("%12s %12s %12s %10s\n", "peak", "arena", "scratch disk", "update");
+  const bool measured =
+      std::any_of(points.begin(), points.end(), [](const Point& p) { return p.measured; });
+  std::printf("%12s %12s %12s %10s%s\n", "peak", "arena", "scratch disk", "update",
+              measured ? "     measured peak      update" : "");
   for (const Point& point : points) {
     for (size_t a = 0; a < axes.size(); ++a) {
       std::printf("%-20s ", axes[a].values[point.choice[a]].c_str());
     }
-    std::printf(
-        "%12s %12s %12s %10s%s\n", format_bytes(point.plan.memory.peak_bytes()).c_str(),
-        format_bytes(point.plan.arena_bytes).c_str(), format_bytes(point.plan.spill_bytes).c_str(),
-        format_duration(point.plan.step_seconds).c_str(), point.fits ? "" : "  does not fit");
+    std::printf("%12s %12s %12s %10s", format_bytes(point.plan.memory.peak_bytes()).c_str(),
+                format_bytes(point.plan.arena_bytes).c_str(),
+                format_bytes(point.plan.spill_bytes).c_str(),
+                format_duration(point.plan.step_seconds).c_str());
+    if (point.measured.has_value()) {
+      std::printf("  %16s  %10s", format_bytes(point.measured->peak_bytes).c_str(),
+                  format_duration(point.measured->step_seconds).c_str());
+    }
+    std::printf("%s\n", point.fits ? "" : "  does not fit");
   }
 }
 
@@ -180,15 +228,22 @@ void run_sweep(const SweepOptions& sweep, const ConfigOptions& config,
   std::vector<Point> points;
   for (std::vector<size_t>& choice : combinations(axes)) {
     points.push_back(plan_point(axes, std::move(choice), config, common));
+    if (sweep.measure) measure_point(axes, config, common, points.back());
   }
-  const std::string body = text_element("h1", "What memory a job takes") +
-                           chart(axes, points, "Peak memory of the process", "GiB",
-                                 [](const Point& point) {
-                                   return static_cast<double>(point.plan.memory.peak_bytes()) /
-                                          static_cast<double>(1U << 30U);
-                                 }) +
-                           chart(axes, points, "Time of an update, predicted", "seconds",
-                                 [](const Point& point) { return point.plan.step_seconds; });
+  const std::string body =
+      text_element("h1", "What memory a job takes") +
+      chart(
+          axes, points, "Peak memory of the process", "GiB",
+          [](const Point& p) { return std::optional(gib(p.plan.memory.peak_bytes())); },
+          [](const Point& p) {
+            return p.measured ? std::optional(gib(p.measured->peak_bytes)) : std::nullopt;
+          }) +
+      chart(
+          axes, points, "Time of an update", "seconds",
+          [](const Point& p) { return std::optional(p.plan.step_seconds); },
+          [](const Point& p) {
+            return p.measured ? std::optional(p.measured->step_seconds) : std::nullopt;
+          });
   write_file_atomically(sweep.figure, html_page("Sweep - Wholemount", body));
   if (!common.json) {
     print_table(axes, points);

@@ -24,6 +24,7 @@ struct PredictOptions {
   std::vector<std::string> inputs;
   std::string out;
   std::string memory;
+  std::string spill;
   std::string kernels;
   bool probabilities = false;
 };
@@ -138,6 +139,7 @@ void run_predict(const PredictOptions& options) {
   spec.label_values = model.task.label_values;
   spec.probabilities = options.probabilities;
   spec.out_folder = options.out;
+  spec.spill_folder = options.spill;
   std::vector<int64_t> channels;
   for (int64_t i = 0; i < model.task.in_channels; ++i) {
     channels.push_back(i);
@@ -151,6 +153,7 @@ void run_predict(const PredictOptions& options) {
       target_with(options.kernels.empty() ? model.config.train.kernels
                                           : kernel_choice_named(options.kernels, "--kernels"));
   plan_spec.num_threads = threads;
+  plan_spec.spill = !options.spill.empty();
   InferenceSpec inference;
   inference.target = spec.target;
   inference.probabilities = spec.probabilities || model.task.whole_image;
@@ -160,16 +163,10 @@ void run_predict(const PredictOptions& options) {
   const Extent3 first = read_case_headers(std::span(cases).first(1)).extents.front();
   const std::vector<ParameterSpec> parameters =
       programs.get(place_volume(first, spec.load.shape).padded).graph.graph->parameters;
-  const PredictPlan plan = plan_prediction(spec, cases, programs, parameters);
   const size_t budget =
       options.memory.empty() ? available_memory_bytes() : parse_bytes(options.memory);
-  if (plan.peak_bytes() > budget) {
-    throw MemoryBudgetError(
-        "predicting these images whole needs " + format_bytes(plan.peak_bytes()) +
-        ", the memory budget is " + format_bytes(budget) + ". Largest: activations " +
-        format_bytes(plan.arena_bytes) + ", data staging " + format_bytes(plan.data_bytes) +
-        ". The smallest budget that works is " + std::to_string(plan.peak_bytes()) + " bytes");
-  }
+  const PredictPlan plan = plan_prediction(spec, cases, programs, parameters, budget);
+  check_budget(plan);
   ThreadPool pool(threads);
   ParameterStore store(parameters, {});
   load_weights(SafetensorsFile(path), store);
@@ -223,6 +220,8 @@ void add_predict_command(CLI::App& app) {
                    "folder for the label maps, or predictions.csv of classes")
       ->required();
   command->add_option("--memory", options->memory, "memory budget of the whole process, e.g. 8G");
+  command->add_option("--spill", options->spill,
+                      "folder on a local disk for values the budget has no room for");
   command->add_option(
       "--kernels", options->kernels,
       "direct, winograd2, winograd24, winograd4 or reference (default: the model's)");
@@ -232,7 +231,9 @@ void add_predict_command(CLI::App& app) {
   command->footer(
       "Examples:\n"
       "  wholemount predict runs/hippocampus scan.nii.gz --out predictions\n"
-      "  wholemount predict model.safetensors imagesTs --out predictions --memory 4G --json");
+      "  wholemount predict model.safetensors imagesTs --out predictions --memory 4G --json\n"
+      "  wholemount predict model.safetensors scan.nii.gz --out predictions --memory 500M \\\n"
+      "      --spill /scratch");
   command->callback([options] { run_predict(*options); });
 }
 

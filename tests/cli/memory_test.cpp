@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "tests/cli/run_binary.h"
@@ -78,6 +79,51 @@ TEST_F(Memory, a_step_under_the_smallest_budget_is_measured_node_by_node) {
   const CommandResult measured = bench(smallest_budget(bench("24M")));
   EXPECT_EQ(measured.exit_code, 0) << measured.err;
   EXPECT_NE(measured.out.find("conv_forward"), std::string::npos) << measured.out;
+}
+
+TEST_F(Memory, a_prediction_keeps_its_budget_too_and_writes_the_same_map) {
+  const CommandResult trained = train("run", "4G");
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  fs::path image;
+  for (const auto& entry : fs::directory_iterator(folder_ / "data/imagesTr")) image = entry.path();
+  const auto predict = [&](const std::string& out, const std::string& memory) {
+    return run_binary({"predict", folder_ / "run", image, "--out", folder_ / out, "--memory",
+                       memory, "--spill", spill_, "--json"});
+  };
+  const auto map_of = [&](const std::string& out) {
+    std::ifstream file(folder_ / out / image.filename(), std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const CommandResult roomy = predict("roomy", "4G");
+  ASSERT_EQ(roomy.exit_code, 0) << roomy.err;
+  const CommandResult refused = predict("refused", "16M");
+  expect_failure(refused, 4, {"needs at least", "The smallest budget that works is"});
+  const std::string smallest = smallest_budget(refused);
+  expect_failure(predict("below", std::to_string(std::stoull(smallest) * 8 / 10)), 4, {"smallest"});
+
+  const CommandResult tight = predict("tight", smallest);
+  ASSERT_EQ(tight.exit_code, 0) << tight.err;
+  EXPECT_FALSE(map_of("roomy").empty());
+  EXPECT_EQ(map_of("tight"), map_of("roomy"));
+  EXPECT_LT(std::stod(smallest), 0.9 * roomy.json()["measured_peak_bytes"].get<double>());
+  EXPECT_LE(tight.json()["measured_peak_bytes"].get<double>(), 1.02 * std::stod(smallest));
+  EXPECT_TRUE(fs::is_empty(spill_)) << "something was left in the scratch folder";
+}
+
+TEST_F(Memory, a_sweep_measures_what_it_predicts) {
+  const CommandResult swept =
+      run_binary({"plan", folder_ / "config.toml", "--sweep", "net.filters=4,8", "--measure",
+                  "--figure", folder_ / "sweep.html", "--json"});
+  ASSERT_EQ(swept.exit_code, 0) << swept.err;
+  const nlohmann::json points = swept.json()["points"];
+  ASSERT_EQ(points.size(), 2);
+  for (const nlohmann::json& point : points) {
+    const double predicted = point["peak_bytes"];
+    const double measured = point["measured_peak_bytes"];
+    // What the allocator and the kernel's code pages add or leave differs by a few MiB.
+    EXPECT_NEAR(measured, predicted, 0.05 * predicted + (4 << 20));
+    EXPECT_GT(point["measured_step_seconds"].get<double>(), 0);
+  }
 }
 
 TEST_F(Memory, scratch_space_in_memory_is_refused) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "wholemount/base/rng.h"
+#include "wholemount/plan/siblings.h"
 
 namespace wholemount {
 namespace {
@@ -176,6 +177,86 @@ TEST(Search, the_floor_is_a_budget_that_is_met) {
     const SearchResult between = search_floor(tape, spec, cuts);
     EXPECT_LE(between.estimate.peak_bytes, spec.budget_bytes);
     EXPECT_LE(between.estimate.seconds, slowest);
+  }
+}
+
+/// Two samples whose layers are joined by a step that reads both, forward and backward.
+Tape joined_tape(int layers) {
+  CounterRng rng(1, 0, 0, "joined");
+  const auto op = [](int64_t elements) { return std::make_shared<CostOp>(elements, 1'000'000); };
+  GraphBuilder builder(op(1), 2);
+  std::vector<std::vector<ValueId>> values;
+  const auto sample_layer = [&](const std::string& name, auto inputs_of) {
+    const auto elements = static_cast<int64_t>(1024 * (1 + rng.next_below(8)));
+    std::vector<ValueId> both;
+    for (int s = 0; s < 2; ++s) {
+      builder.set_sample(s);
+      both.push_back(
+          builder.add(op(elements), inputs_of(static_cast<size_t>(s)), name + std::to_string(s))
+              .front());
+    }
+    builder.set_sample(kNone);
+    builder.add(op(1), both, name + "joined");
+    return both;
+  };
+  values.push_back({});
+  for (int s = 0; s < 2; ++s) {
+    builder.set_sample(s);
+    values[0].push_back(
+        builder.input("x" + std::to_string(s), TensorDesc::plain(1, 1, {1, 1, 1024})));
+  }
+  for (int i = 0; i < layers; ++i) {
+    values.push_back(sample_layer(
+        "f" + std::to_string(i), [&](size_t s) { return std::vector<ValueId>{values.back()[s]}; }));
+  }
+  builder.set_pass(Pass::backward);
+  std::vector<ValueId> gradient = values.back();
+  for (int i = layers; i-- > 0;) {
+    const std::vector<ValueId>& own = values[static_cast<size_t>(i)];
+    gradient = sample_layer("b" + std::to_string(i), [&](size_t s) {
+      return std::vector<ValueId>{gradient[s], own[s]};
+    });
+  }
+  for (const ValueId value : gradient) builder.keep(value);
+  return make_tape(std::make_shared<const Graph>(builder.finish()), {}, 1, default_time_model(1));
+}
+
+TEST(Siblings, a_change_of_one_sample_has_its_like_in_the_other) {
+  const Tape tape = joined_tape(3);
+  const Siblings siblings(tape);
+  ASSERT_TRUE(siblings.any());
+  for (size_t step = 0; step < tape.steps.size(); ++step) {
+    const int32_t sample = tape.node_of(step).sample;
+    if (sample == kNone) continue;
+    for (const ValueId value : tape.steps[step].stored) {
+      if (value == kNone) continue;
+      const Use use{value, static_cast<int32_t>(step), static_cast<int32_t>(step)};
+      const std::vector<Use> family = siblings.of(use);
+      ASSERT_EQ(family.size(), 2);
+      EXPECT_EQ(family[static_cast<size_t>(sample)], use);
+      const Use& other = family[static_cast<size_t>(1 - sample)];
+      EXPECT_EQ(tape.node_of(static_cast<size_t>(other.reader)).sample, 1 - sample);
+      EXPECT_EQ(tape.bytes[static_cast<size_t>(other.value)],
+                tape.bytes[static_cast<size_t>(value)]);
+    }
+  }
+}
+
+TEST(Search, a_joined_batch_meets_its_budget) {
+  const Tape tape = joined_tape(8);
+  StreamCuts cuts(tape);
+  SearchSpec spec = search_spec(true, true);
+  const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
+  for (const size_t percent : {80, 60, 50}) {
+    spec.budget_bytes = all * percent / 100;
+    const SearchResult found = search_policies(tape, spec, cuts);
+    ASSERT_TRUE(found.fits) << percent << " %";
+    EXPECT_LE(found.estimate.peak_bytes, spec.budget_bytes);
+    // A budget a little lower, from there on, is met as well.
+    SearchSpec lower = spec;
+    lower.budget_bytes -= lower.budget_bytes / 16;
+    const SearchResult further = continue_search(tape, lower, cuts, found.policies);
+    EXPECT_TRUE(!further.fits || further.estimate.peak_bytes <= lower.budget_bytes);
   }
 }
 

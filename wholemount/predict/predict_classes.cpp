@@ -30,7 +30,7 @@ std::vector<PredictedClass> predict_classes(
     const PredictSpec& spec, const PredictPlan& plan, const std::vector<Case>& cases,
     InferencePrograms& programs, ParameterStore& parameters, ThreadPool& pool,
     const std::function<void(const PredictedClass&)>& after) {
-  Session session(pool, parameters, plan.arena_bytes);
+  Session session(pool, parameters, plan.arena_bytes, spec.spill_folder, plan.spill_bytes);
   std::vector<CaseRequest> order;
   for (size_t i = 0; i < cases.size(); ++i) order.push_back({static_cast<int64_t>(i), 0});
   CaseStream stream(cases, spec.load, plan.staging, std::move(order));

@@ -13,8 +13,13 @@ namespace wholemount {
 namespace {
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
-constexpr size_t kReserveBytes = size_t{2}
-                                 << 20;  // code, heap and stacks first touched while running
+/// Code, heap and stacks first touched while running.
+constexpr size_t kReserveBytes = size_t{512} << 10;
+
+/// The process's own size differs a little from start to start.
+constexpr size_t kBaselineJitterBytes = size_t{1} << 20;
+
+constexpr int kBudgetAttempts = 4;
 
 size_t whole_pages(size_t bytes) {
   return static_cast<size_t>(
@@ -143,23 +148,58 @@ std::vector<Case> prediction_cases(const std::vector<std::string>& inputs, int64
 
 PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& cases,
                             InferencePrograms& programs,
-                            const std::vector<ParameterSpec>& parameters) {
+                            const std::vector<ParameterSpec>& parameters, size_t budget_bytes) {
   PredictPlan plan;
+  plan.budget_bytes = budget_bytes;
   const CaseHeaders headers = read_case_headers(cases);
   const std::vector<Extent3>& extents = headers.extents;
-  for (const Extent3& extent : extents) {
-    const InferenceProgram& program = programs.get(place_volume(extent, spec.load.shape).padded);
-    plan.arena_bytes = std::max(plan.arena_bytes, program.program->arena_bytes);
-    plan.seconds += program.program->seconds;
-  }
   LoadSpec load = spec.load;
   load.reader_bytes = headers.reader_bytes;
   plan.staging = plan_staging(load, extents, cases.size() > 1 ? 2 : 1);
-  plan.arena_bytes = whole_pages(plan.arena_bytes);
   plan.data_bytes = whole_pages(plan.staging.total_bytes) + kNiftiWriterBytes;
   plan.parameter_bytes = ParameterStore::bytes(parameters, {}).values;
-  plan.baseline_bytes = process_memory().resident_bytes + kReserveBytes;
+  // What planning leaves on the heap is known only afterwards, so the arena's share may have to be
+  // lowered a little and the plan made again.
+  size_t arena_budget = SIZE_MAX;
+  for (int attempt = 0; attempt < kBudgetAttempts; ++attempt) {
+    plan.arena_bytes = 0;
+    if (budget_bytes != SIZE_MAX) {
+      plan.baseline_bytes = process_memory().resident_bytes + kReserveBytes;
+      const size_t left = budget_bytes - std::min(budget_bytes, plan.peak_bytes());
+      arena_budget = std::min(left / kHugePageBytes * kHugePageBytes,
+                              attempt == 0 ? SIZE_MAX : arena_budget - arena_budget / 64);
+    }
+    programs.set_arena_budget(arena_budget);
+    plan.seconds = 0;
+    plan.spill_bytes = 0;
+    for (const Extent3& extent : extents) {
+      const InferenceProgram& program = programs.get(place_volume(extent, spec.load.shape).padded);
+      plan.arena_bytes = std::max(plan.arena_bytes, program.program->arena_bytes);
+      plan.spill_bytes = std::max(plan.spill_bytes, program.program->spill_bytes);
+      plan.seconds += program.program->seconds;
+    }
+    const bool smallest = plan.arena_bytes > arena_budget;
+    plan.arena_bytes = whole_pages(plan.arena_bytes);
+    plan.baseline_bytes = process_memory().resident_bytes + kReserveBytes;
+    if (plan.peak_bytes() <= budget_bytes || smallest) break;
+  }
+  // Shapes whose programs are planned again later have to fit the arena that is mapped now.
+  programs.keep_arena_budget(plan.arena_bytes);
   return plan;
+}
+
+void check_budget(const PredictPlan& plan) {
+  const size_t need = plan.peak_bytes();
+  if (need <= plan.budget_bytes) return;
+  const size_t smallest = whole_pages(need + kBaselineJitterBytes);
+  throw MemoryBudgetError(
+      "predicting these images whole needs at least " + format_bytes(need) + " (" +
+      std::to_string(need) + " bytes), the memory budget is " + format_bytes(plan.budget_bytes) +
+      " (" + std::to_string(plan.budget_bytes) + " bytes). Largest: activations " +
+      format_bytes(plan.arena_bytes) + ", data staging " + format_bytes(plan.data_bytes) +
+      ", parameters " + format_bytes(plan.parameter_bytes) +
+      ". The smallest budget that works is " + std::to_string(smallest) +
+      " bytes; or name a folder on a local disk with --spill if there is none");
 }
 
 std::vector<PredictedFile> predict_files(const PredictSpec& spec, const PredictPlan& plan,
@@ -168,7 +208,7 @@ std::vector<PredictedFile> predict_files(const PredictSpec& spec, const PredictP
                                          ThreadPool& pool,
                                          const std::function<void(const PredictedFile&)>& after) {
   make_out_folder(spec.out_folder);
-  Session session(pool, parameters, plan.arena_bytes);
+  Session session(pool, parameters, plan.arena_bytes, spec.spill_folder, plan.spill_bytes);
   std::vector<CaseRequest> order;
   for (size_t i = 0; i < cases.size(); ++i) {
     order.push_back({static_cast<int64_t>(i), 0});

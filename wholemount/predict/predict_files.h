@@ -22,6 +22,7 @@ struct PredictSpec {
   LoadSpec load;  ///< without target and augmentation
   bool probabilities = false;
   std::string out_folder;
+  std::string spill_folder;  ///< where values are spilled that the budget has no room for
 };
 
 /// Predicted bytes of the whole process.
@@ -30,7 +31,9 @@ struct PredictPlan {
   size_t parameter_bytes = 0;
   size_t arena_bytes = 0;
   size_t data_bytes = 0;
-  double seconds = 0;  ///< of all images together
+  size_t spill_bytes = 0;   ///< of the spill file to reserve
+  size_t budget_bytes = 0;  ///< what was to be met
+  double seconds = 0;       ///< of all images together
   StagingPlan staging;
   [[nodiscard]] size_t peak_bytes() const {
     return baseline_bytes + parameter_bytes + arena_bytes + data_bytes;
@@ -44,11 +47,18 @@ struct PredictedFile {
   double seconds = 0;
 };
 
-/// Plans the programs for the inputs' shapes (their headers are read). `cases` come from
-/// prediction_cases. Throws FileError.
+/// Plans the programs for the inputs' shapes (their headers are read) so that the whole process
+/// stays within `budget_bytes` where that is possible; where it is not, programs are as small as
+/// they can be and peak_bytes() is the least budget that works. `cases` come from prediction_cases.
+/// Throws FileError.
 [[nodiscard]] PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& cases,
                                           InferencePrograms& programs,
-                                          const std::vector<ParameterSpec>& parameters);
+                                          const std::vector<ParameterSpec>& parameters,
+                                          size_t budget_bytes = SIZE_MAX);
+
+/// Throws MemoryBudgetError (need, have, largest items, the smallest budget that works) when the
+/// plan's peak is above the budget it was made for.
+void check_budget(const PredictPlan& plan);
 
 /// One case per input file: its channels are the file's. A file with exactly the network's number
 /// of channels gives them in order, one with more gives those the model was trained on

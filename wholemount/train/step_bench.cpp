@@ -1,6 +1,7 @@
 #include "wholemount/train/step_bench.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "wholemount/base/clock.h"
@@ -57,7 +58,14 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
   const UpdateProgram& program = programs.update.get(plan.largest);
   const Graph& graph = *program.graph.graph;
   const GradientFold fold(static_cast<int64_t>(plan.largest.size()), job.config.train.sum_groups);
-  ParameterStore store(graph.parameters, {fold.num_slots(), 0});
+  // What a training process holds, so that the peak can be compared with the plan's.
+  ParameterStore store(graph.parameters, plan.blocks);
+  for (int32_t i = 0; i < plan.blocks.optimiser_states; ++i) {
+    std::ranges::fill(store.optimiser_state(i), 0.0F);
+  }
+  for (int32_t i = 0; i < plan.blocks.gradient_slots; ++i) {
+    std::ranges::fill(store.gradients(i), 0.0F);
+  }
   store.initialise(static_cast<uint64_t>(job.config.train.seed), pool);
   Session session(pool, store, program.program->arena_bytes, job.config.memory.spill.value_or(""),
                   program.program->spill_bytes);
@@ -73,6 +81,12 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
     fill_sample(image, voxels, labels, pool);
     run.inputs.emplace_back(program.graph.images[s], voxels);
     run.inputs.emplace_back(program.graph.targets[s], labels);
+  }
+  size_t staged = 0;
+  for (const PageBuffer& buffer : buffers) staged += buffer.size();
+  if (plan.memory.data_bytes > staged) {
+    buffers.emplace_back(plan.memory.data_bytes - staged);
+    std::memset(buffers.back().data(), 0, buffers.back().size());
   }
   session.run(*program.program, run);
 
@@ -97,6 +111,7 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
     forward.push_back(forward_time);
   }
   run.after_step = {};
+  bench.peak_bytes = process_memory().peak_resident_bytes;
   bench.timeline = record_timeline(session, *program.program, run, pool.num_threads());
   std::map<std::string, KernelTime> kernels;
   for (size_t step = 0; step < seconds.size(); ++step) {
@@ -121,7 +136,6 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
   bench.median_seconds = median(bench.step_seconds);
   bench.forward_seconds = median(forward);
   bench.peak_flops = median(peaks);
-  bench.peak_bytes = process_memory().peak_resident_bytes;
   return bench;
 }
 

@@ -34,7 +34,7 @@ struct StepBench {
   double median_seconds = 0;
   double forward_seconds = 0;       ///< median
   double peak_flops = 0;            ///< multiply-add peak, median of measurements between rounds
-  size_t peak_bytes = 0;            ///< VmHWM at the end
+  size_t peak_bytes = 0;            ///< VmHWM after the rounds
   std::vector<KernelTime> kernels;  ///< longest first
   std::vector<NodeTime> nodes;      ///< in the order of execution
   StepTimeline timeline;            ///< of one further run
@@ -42,6 +42,7 @@ struct StepBench {
 
 /// Runs the largest program of the job `rounds` times on synthetic data after one warm-up, with a
 /// measurement of the machine's peak between rounds. Weights are initialised and left unchanged.
+/// Memory is that of a training process: optimiser state and data staging are there too.
 [[nodiscard]] StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& programs,
                                    ThreadPool& pool, int rounds);
 
