@@ -206,7 +206,7 @@ def table(entries):
              f"`docs/images/prediction.csv`).", "",
              "![Errors of the predicted peak and of the predicted seconds over the measured ones]"
              "(images/prediction.svg)", "",
-             "| job | budget MiB | peak MiB measured | predicted | update s measured | predicted |",
+             "| job | budget MiB | peak MiB | predicted off by | update s | predicted off by |",
              "|---|---|---|---|---|---|"]
     for e in entries:
         budget = "" if e["budget_bytes"] is None else f"{e['budget_bytes'] / MIB:.0f}"
