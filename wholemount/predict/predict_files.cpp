@@ -168,8 +168,8 @@ PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& ca
       const size_t left = budget_bytes - std::min(budget_bytes, plan.peak_bytes());
       arena_budget = std::min(left / kHugePageBytes * kHugePageBytes,
                               attempt == 0 ? SIZE_MAX : arena_budget - arena_budget / 64);
+      programs.set_arena_budget(arena_budget);
     }
-    programs.set_arena_budget(arena_budget);
     plan.seconds = 0;
     plan.spill_bytes = 0;
     for (const Extent3& extent : extents) {
@@ -184,7 +184,7 @@ PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& ca
     if (plan.peak_bytes() <= budget_bytes || smallest) break;
   }
   // Shapes whose programs are planned again later have to fit the arena that is mapped now.
-  programs.keep_arena_budget(plan.arena_bytes);
+  if (budget_bytes != SIZE_MAX) programs.keep_arena_budget(plan.arena_bytes);
   return plan;
 }
 

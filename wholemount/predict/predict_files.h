@@ -49,7 +49,8 @@ struct PredictedFile {
 
 /// Plans the programs for the inputs' shapes (their headers are read) so that the whole process
 /// stays within `budget_bytes` where that is possible; where it is not, programs are as small as
-/// they can be and peak_bytes() is the least budget that works. `cases` come from prediction_cases.
+/// they can be and peak_bytes() is the least budget that works. Without a budget (SIZE_MAX) the
+/// programs keep the arena budget they have. `cases` come from prediction_cases.
 /// Throws FileError.
 [[nodiscard]] PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& cases,
                                           InferencePrograms& programs,

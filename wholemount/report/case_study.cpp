@@ -218,6 +218,7 @@ class Study {
     predict.load = data_.evaluation_load;
     predict.load.target.reset();
     predict.out_folder = spec_.out_folder;
+    predict.spill_folder = data_.job.config.memory.spill.value_or("");
     std::vector<Case> cases;
     for (const SampleCase& sample : study.samples) {
       Case subject = data_.dataset.cases[static_cast<size_t>(sample.scores.case_index)];
