@@ -15,6 +15,7 @@
 #include "wholemount/base/rng.h"
 #include "wholemount/exec/disk_rates.h"
 #include "wholemount/exec/session.h"
+#include "wholemount/nets/mcnn.h"
 #include "wholemount/nets/unet3d.h"
 #include "wholemount/plan/planner.h"
 #include "wholemount/train/update_graph.h"
@@ -30,31 +31,39 @@ struct ClassTotal {
 };
 
 struct CalibrationJob {
-  UNet3dSpec net;
+  Network network;
+  SegmentationLossSpec loss;
   Extent3 extent;
 };
 
+/// Small steps of every net, so that each kernel a net can meet has a rate.
 std::vector<CalibrationJob> calibration_jobs() {
+  SegmentationLossSpec regions;
+  regions.target = TargetKind::regions;
+  regions.terms = {{LossName::dice, 1.0}, {LossName::bce, 1.0}};
+  SegmentationLossSpec classes;
+  classes.target = TargetKind::classes;
+  classes.terms = {{LossName::ce, 1.0}};
   std::vector<CalibrationJob> jobs;
   UNet3dSpec net;
   net.filters = 16;
   net.levels = 4;
-  jobs.push_back({net, {64, 96, 96}});
+  jobs.push_back({unet3d_network(net), regions, {64, 96, 96}});
   net.filters = 32;
   net.in_channels = 4;
   net.out_channels = 3;
   net.norm = NormKind::batch;
-  jobs.push_back({net, {32, 48, 48}});
+  jobs.push_back({unet3d_network(net), regions, {32, 48, 48}});
+  McnnSpec field;
+  field.in_channels = 3;
+  field.classes = 13;
+  jobs.push_back({mcnn_network(field), classes, {1, 512, 640}});
   return jobs;
 }
 
 void measure_job(const CalibrationJob& job, ThreadPool& pool, const Target& target,
                  std::map<std::string, ClassTotal>& totals) {
-  SegmentationLossSpec loss;
-  loss.target = TargetKind::regions;
-  loss.terms = {{LossName::dice, 1.0}, {LossName::bce, 1.0}};
-  const UpdateGraph graph =
-      build_update_graph(unet3d_network(job.net), loss, std::array{job.extent});
+  const UpdateGraph graph = build_update_graph(job.network, job.loss, std::array{job.extent});
   PlanSpec spec;
   spec.target = target;
   spec.num_threads = pool.num_threads();
