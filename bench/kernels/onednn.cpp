@@ -4,7 +4,9 @@
 #include <unordered_map>
 
 #include "bench/kernels/rival.h"
+#include "wholemount/base/cpu.h"
 #include "wholemount/base/error.h"
+#include "wholemount/base/parallel/affinity.h"
 
 namespace wholemount::bench {
 
@@ -19,11 +21,21 @@ memory::desc any(const memory::dims& dims) {
   return {dims, memory::data_type::f32, memory::format_tag::any};
 }
 
+/// Lets OpenMP's threads run on every CPU: they inherit the mask of the thread that starts them,
+/// which our pool has bound to one.
+int start_threads(int threads) {
+  omp_set_num_threads(threads);
+#pragma omp parallel
+  {
+    if (omp_get_thread_num() > 0) set_thread_affinity(process_cpus());
+  }
+  return threads;
+}
+
 class OneDnn final : public Contestant {
  public:
   OneDnn(const LayerCase& layer, Pass pass, int threads)
-      : threads_(threads), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
-    omp_set_num_threads(threads);
+      : threads_(start_threads(threads)), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
     layer.kind == ConvKind::conv ? make<Convolution>(layer, pass) : make<Transposed>(layer, pass);
   }
   [[nodiscard]] std::string name() const override { return name_; }
