@@ -48,8 +48,8 @@ void run_calibrate(const CalibrateOptions& all) {
   std::printf("copy       %.1f GB/s (read + written)\n", model.copy_bytes_per_second / 1e9);
   std::printf("dispatch   %.1f us a phase\n", model.dispatch_seconds * 1e6);
   std::printf(
-      "disk       %.2f GB/s read, %.2f GB/s written (direct, while computing, which then takes "
-      "%.0f %% longer; %s)\n\n",
+      "disk       %.2f GB/s read, %.2f GB/s written (direct, while computing, which meanwhile runs "
+      "%.0f %% slower; %s)\n\n",
       model.disk_read_bytes_per_second / 1e9, model.disk_write_bytes_per_second / 1e9,
       100.0 * model.disk_compute_share, all.disk.c_str());
   for (const auto& [name, rate] : model.flops_per_second) {

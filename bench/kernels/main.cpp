@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <functional>
 
-#include "bench/isa_option.h"
 #include "bench/kernels/ours.h"
+#include "bench/options.h"
 #include "bench/timing.h"
 #include "wholemount/base/error.h"
 
@@ -32,11 +32,8 @@ LIST is wide-unet (default), paper-a, mcnn, transposed or few-channels.
   --direct         also time our direct kernel
 )";
 
-struct Options {
-  int threads = usable_cpus();
-  int rounds = 5;
+struct Options : CommonOptions {
   std::string passes = "fdw";
-  Target target;
   bool onednn = true;
   bool direct = false;
   std::vector<std::string> cases;
@@ -114,37 +111,24 @@ Convolution convolution_named(const std::string& name) {
 
 Options parse(int argc, char** argv) {
   Options options;
-  const auto value = [&](int& i) -> std::string {
-    if (i + 1 >= argc) throw ConfigError(std::string(argv[i]) + ": wanted a value");
-    return argv[++i];
-  };
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--help" || word == "-h") {
-      std::fputs(kUsage, stdout);
-      std::exit(0);
-    } else if (word == "--threads") {
-      options.threads = std::max(std::atoi(value(i).c_str()), 1);
-    } else if (word == "--rounds") {
-      options.rounds = std::max(std::atoi(value(i).c_str()), 1);
-    } else if (word == "--passes") {
-      options.passes = value(i);
+  parse_options(argc, argv, kUsage, options, [&](const std::string& word, const auto& value) {
+    if (word == "--passes") {
+      options.passes = value();
     } else if (word == "--kernels") {
-      options.target.convolution = convolution_named(value(i));
-    } else if (word == "--isa") {
-      options.target.isa = isa_of_this_machine(value(i));
+      options.target.convolution = convolution_named(value());
     } else if (word == "--no-onednn") {
       options.onednn = false;
     } else if (word == "--direct") {
       options.direct = true;
     } else if (word.starts_with("--")) {
-      throw ConfigError("unknown option " + word + "; see --help");
+      return false;
     } else if (word.find("->") != std::string::npos) {
       options.cases.push_back(word);
     } else {
       for (std::string& text : layer_list(word)) options.cases.push_back(std::move(text));
     }
-  }
+    return true;
+  });
   if (options.cases.empty()) options.cases = layer_list("wide-unet");
   return options;
 }

@@ -6,10 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "bench/isa_option.h"
 #include "bench/kernels/ours.h"
 #include "bench/operators/graph_bench.h"
 #include "bench/operators/operator_cases.h"
+#include "bench/options.h"
 #include "wholemount/base/error.h"
 #include "wholemount/ops/activation/activation.h"
 
@@ -29,10 +29,7 @@ whichever takes longer.
   --markdown      a table for docs/kernels.md
 )";
 
-struct Options {
-  int threads = usable_cpus();
-  int rounds = 5;
-  Target target;
+struct Options : CommonOptions {
   std::string only;
   bool markdown = false;
 };
@@ -127,29 +124,16 @@ class OperatorBench {
 
 Options parse(int argc, char** argv) {
   Options options;
-  const auto value = [&](int& i) -> std::string {
-    if (i + 1 >= argc) throw ConfigError(std::string(argv[i]) + ": wanted a value");
-    return argv[++i];
-  };
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--help" || word == "-h") {
-      std::fputs(kUsage, stdout);
-      std::exit(0);
-    } else if (word == "--threads") {
-      options.threads = std::max(std::atoi(value(i).c_str()), 1);
-    } else if (word == "--rounds") {
-      options.rounds = std::max(std::atoi(value(i).c_str()), 1);
-    } else if (word == "--only") {
-      options.only = value(i);
+  parse_options(argc, argv, kUsage, options, [&](const std::string& word, const auto& value) {
+    if (word == "--only") {
+      options.only = value();
     } else if (word == "--markdown") {
       options.markdown = true;
-    } else if (word == "--isa") {
-      options.target.isa = isa_of_this_machine(value(i));
     } else {
-      throw ConfigError("unknown option " + word + "; see --help");
+      return false;
     }
-  }
+    return true;
+  });
   return options;
 }
 

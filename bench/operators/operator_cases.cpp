@@ -137,6 +137,11 @@ std::vector<OperatorCase> operator_cases() {
     cases.push_back(pool_case(name + " c3 160^3", 3, {160, 160, 160}, two, make));
   };
   pools("max pool", max_pool);
+  // M-CNN's: its first pathway is pooled by 64, the others get images reduced by 2 to 64.
+  const PoolSpec flat_64{{1, 64, 64}, {1, 64, 64}, {0, 0, 0}};
+  const PoolSpec flat_8{{1, 8, 8}, {1, 8, 8}, {0, 0, 0}};
+  cases.push_back(pool_case("max pool k64 c16 1024x1280", 16, {1, 1024, 1280}, flat_64, max_pool));
+  cases.push_back(pool_case("max pool k8 c3 1024x1280", 3, {1, 1024, 1280}, flat_8, max_pool));
   pools("average pool", average_pool);
   return cases;
 }

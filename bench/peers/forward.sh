@@ -10,12 +10,8 @@ shape=${1:-96x96x96}
 filters=${2:-16}
 threads=${3:-$(nproc)}
 repeats=${4:-2}
-venv="$root/build/peers-forward-venv"
-if [[ ! -x $venv/bin/python ]] || ! "$venv/bin/python" -c 'import onnx, onnxruntime, openvino' 2>/dev/null; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet numpy onnx onnxruntime openvino
-fi
-python="$venv/bin/python"
+source "$root/bench/peers/venv.sh"
+python=$(peer_python peers-forward-venv numpy onnx onnxruntime openvino)
 wm="$root/build/release/wholemount"
 [[ -x $wm ]] || "$root/run" build >/dev/null
 work=$(mktemp -d)

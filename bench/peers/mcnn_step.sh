@@ -10,11 +10,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 batch=${1:-32}
 threads=${2:-$(nproc)}
 repeats=${3:-2}
-venv="$root/build/peers-venv"
-if [[ ! -x $venv/bin/python ]]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet torch==2.13.0 numpy
-fi
+source "$root/bench/peers/venv.sh"
+pytorch=$(peer_python peers-venv torch==2.13.0 numpy)
 "$root/run" build >/dev/null
 ours() {
   "$root/build/release/wholemount" bench step "$root/examples/bbbc021.toml" \
@@ -24,7 +21,7 @@ ours() {
     python3 -c 'import json,sys; r=json.load(sys.stdin); b=int(sys.argv[1]); print("wholemount            %8.3f s  %7.3f s an image  %7.3f GB  (predicted %.3f GB)" % (r["step_seconds"], r["step_seconds"]/b, r["peak_bytes"]/1e9, r["predicted_peak_bytes"]/1e9))' "$batch"
 }
 theirs() {
-  "$venv/bin/python" "$root/bench/peers/pytorch_mcnn_step.py" --batch "$batch" \
+  "$pytorch" "$root/bench/peers/pytorch_mcnn_step.py" --batch "$batch" \
     --threads "$threads" "$@" |
     python3 -c 'import json,sys; r=json.load(sys.stdin); print("%-21s %8.3f s  %7.3f s an image  %7.3f GB  (%s)" % (r["framework"], r["step_seconds"], r["seconds_per_image"], r["peak_bytes"]/1e9, r["memory_format"]))'
 }

@@ -10,16 +10,9 @@ shape=${1:-96x96x96}
 filters=${2:-16}
 threads=${3:-$(nproc)}
 repeats=${4:-2}
-venv="$root/build/peers-venv"
-if [[ ! -x $venv/bin/python ]]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet torch==2.13.0 numpy
-fi
-tf_venv="$root/build/peers-tf-venv"
-if [[ -n ${TENSORFLOW:-} ]] && ! "$tf_venv/bin/python" -c 'import tensorflow' 2>/dev/null; then
-  python3 -m venv "$tf_venv"
-  "$tf_venv/bin/pip" install --quiet tensorflow-cpu
-fi
+source "$root/bench/peers/venv.sh"
+pytorch=$(peer_python peers-venv torch==2.13.0 numpy)
+if [[ -n ${TENSORFLOW:-} ]]; then tensorflow_python=$(peer_python peers-tf-venv tensorflow-cpu); fi
 "$root/run" build >/dev/null
 list="[${shape//x/,}]"
 ours() {
@@ -32,11 +25,11 @@ print_peer() {
   python3 -c 'import json,sys; r=json.load(sys.stdin); print("%-21s %8.3f s  %7.3f GB  (%s)" % (r["framework"], r["step_seconds"], r["peak_bytes"]/1e9, r["memory_format"]))'
 }
 theirs() {
-  "$venv/bin/python" "$root/bench/peers/pytorch_unet_step.py" --shape "$shape" \
+  "$pytorch" "$root/bench/peers/pytorch_unet_step.py" --shape "$shape" \
     --filters "$filters" --threads "$threads" --rounds 2 $1 | print_peer
 }
 tensorflow() {
-  TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=$1 "$tf_venv/bin/python" \
+  TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=$1 "$tensorflow_python" \
     "$root/bench/peers/tensorflow_unet_step.py" --shape "$shape" --filters "$filters" \
     --threads "$threads" --rounds 2 2>/dev/null | print_peer
 }

@@ -28,6 +28,8 @@ struct IntensityFit {
   /// that was not seen or is not known.
   std::map<std::string, std::vector<ChannelIntensity>> plates;
 
+  /// Of the field's plate, one entry a channel; of all plates together where that plate was not
+  /// seen or is not known. Owned by this object.
   [[nodiscard]] const std::vector<ChannelIntensity>& of(const Case& field) const;
   friend bool operator==(const IntensityFit&, const IntensityFit&) = default;
 };

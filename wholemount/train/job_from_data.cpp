@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -148,6 +149,13 @@ std::string digest_of(const DataJob& data) {
   const int64_t blocks =
       digest_blocks(data.dataset.cases.size() * (data.train_load.channels.size() + 1));
   const auto add = [&](const std::string& text) { sha.update(text + "\n"); };
+  // Augmented copies of a field share its files.
+  std::map<std::string, std::string> digests;
+  const auto digest = [&](const std::string& file) -> const std::string& {
+    const auto [entry, is_new] = digests.try_emplace(file);
+    if (is_new) entry->second = sampled_digest_of_file(file, blocks);
+    return entry->second;
+  };
   for (size_t i = 0; i < data.dataset.cases.size(); ++i) {
     const Case& subject = data.dataset.cases[i];
     add(subject.id + " " + to_string(data.extents[i]));
@@ -161,7 +169,7 @@ std::string digest_of(const DataJob& data) {
       files.insert(subject.channels[static_cast<size_t>(channel)].path);
     }
     for (const std::string& file : files) {
-      add(sampled_digest_of_file(file, blocks));
+      add(digest(file));
     }
   }
   for (const std::vector<int64_t>* part :

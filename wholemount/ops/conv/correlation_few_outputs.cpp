@@ -48,7 +48,7 @@ void CorrelationKernel::correlate_few(const Task& task, const Group& group, cons
   plane.num_blocks = static_cast<int32_t>(source_blocks_.size());
   plane.tap_offsets = scratch.tap_offsets;
   plane.num_taps = static_cast<int32_t>(one.taps.size());
-  plane.runs_of_three = one.runs_of_three;
+  plane.runs_of_three = one.tap_run == 3;
   plane.channels = block.lanes;
   plane.weights = reinterpret_cast<const float*>(args.shared_scratch) + group.weights_offset +
                   one.taps_before * plane.num_blocks * plane.channels * 16;

@@ -88,11 +88,15 @@ void CorrelationKernel::build_classes() {
     for (const AxisClass& h : g.h.classes) {
       for (const AxisClass& w : g.w.classes) {
         // Columns of the ring are steps of the source, so neighbours only exist at step 1.
-        const bool neighbours = g.w.source_step == 1 && w.taps.size() == 3 &&
-                                w.taps[1].offset == w.taps[0].offset + 1 &&
-                                w.taps[2].offset == w.taps[0].offset + 2;
-        Class one{
-            {d.start, h.start, w.start}, {d.count, h.count, w.count}, {}, num_taps_, neighbours};
+        bool neighbours = g.w.source_step == 1 && (w.taps.size() == 3 || w.taps.size() == 5);
+        for (size_t t = 1; t < w.taps.size(); ++t) {
+          neighbours = neighbours && w.taps[t].offset == w.taps[t - 1].offset + 1;
+        }
+        Class one{{d.start, h.start, w.start},
+                  {d.count, h.count, w.count},
+                  {},
+                  num_taps_,
+                  neighbours ? static_cast<int32_t>(w.taps.size()) : 1};
         for (const AxisTap& td : d.taps) {
           for (const AxisTap& th : h.taps) {
             for (const AxisTap& tw : w.taps) {
@@ -166,12 +170,14 @@ void CorrelationKernel::size_scratch() {
   const auto tile_voxels = WM_PICK_ISA(isa_, correlation_tile_voxels);
   int64_t slack = 0;
   for (const Group& group : groups_) {
-    slack = std::max({slack, tile_voxels(group.num_blocks), group.few ? kFewOutputsSlack : 0});
+    if (group.few) slack = std::max(slack, kFewOutputsSlack);
+    for (const Class& one : classes_) {
+      slack = std::max(slack, tile_voxels(group.num_blocks, one.tap_run));
+    }
   }
   ring_ = SourceRing(problem_.geometry, box_.h, box_.w, slack);
   const int64_t flat = (box_.h - 1) * ring_.columns() + box_.w;
   for (const Group& group : groups_) {
-    const int64_t tile = tile_voxels(group.num_blocks);
     bool one_chunk = true;
     for (const Class& one : classes_) {
       one_chunk =
@@ -180,8 +186,11 @@ void CorrelationKernel::size_scratch() {
     for (const ChannelBlock& block : source_blocks_) {
       one_chunk = one_chunk && block.plain == source_blocks_.front().plain;
     }
-    accumulator_floats_ = std::max(
-        accumulator_floats_, (one_chunk ? tile : round_up(flat, tile)) * group.num_blocks * 16);
+    for (const Class& one : classes_) {
+      const int64_t tile = tile_voxels(group.num_blocks, one.tap_run);
+      accumulator_floats_ = std::max(
+          accumulator_floats_, (one_chunk ? tile : round_up(flat, tile)) * group.num_blocks * 16);
+    }
   }
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
@@ -317,7 +326,7 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
   plane.chunks = scratch.chunks;
   plane.tap_offsets = scratch.tap_offsets;
   plane.num_taps = static_cast<int32_t>(num_taps);
-  plane.tap_run = one.runs_of_three ? 3 : 1;
+  plane.tap_run = one.tap_run;
   plane.bias = scratch.bias;
   plane.num_destinations = group.num_blocks;
   plane.row_pitch = ring_.columns();

@@ -88,7 +88,7 @@ class CorrelationKernel : public Kernel {
     Extent3 count;
     std::vector<Tap> taps;
     int64_t taps_before = 0;
-    bool runs_of_three = false;  ///< taps come as three neighbours along w
+    int32_t tap_run = 1;  ///< 3 or 5 when the taps come as so many neighbours along w
   };
   struct Task {
     int64_t n = 0;

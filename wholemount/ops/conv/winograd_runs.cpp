@@ -39,8 +39,31 @@ std::span<const WinogradRun> WinogradBlocks::cut(const Extent3& origin, const Ex
 
 int64_t odd_pitch(int64_t vectors) { return checked_multiply(vectors | 1, 16); }
 
-WinogradExisting existing(int64_t start, int64_t count, int64_t extent) {
-  return {std::max<int64_t>(-start, 0), std::min(extent - start, count)};
+WinogradInputColumns input_columns_of(const WinogradBlocks& blocks, const WinogradRun& run,
+                                      const CorrelationGeometry& geometry, const InputView& input,
+                                      const ChannelBlock& block, int64_t n) {
+  const WinogradShape& shape = blocks.shape;
+  const int64_t d = run.tile.d * shape.outputs.d + geometry.d.min_offset;
+  const int64_t h = run.tile.h * shape.outputs.h + geometry.h.min_offset;
+  const int64_t w = run.tile.w * shape.outputs.w + geometry.w.min_offset;
+  const int64_t num_columns = blocks.columns(run);
+  const BlockTransform transform = block_transform(input.transform, block);
+  WinogradInputColumns columns{};
+  columns.source = input.view.at<float>(n, block.block, d, h, w);
+  columns.plane_pitch = input.view.plane_pitch;
+  columns.voxel_row_pitch = input.view.row_pitch;
+  columns.d_begin = std::max<int64_t>(-d, 0);
+  columns.d_end = std::min(geometry.d.source_extent - d, shape.points.d);
+  columns.h_begin = std::max<int64_t>(-h, 0);
+  columns.h_end = std::min(geometry.h.source_extent - h, shape.points.h);
+  columns.w_begin = std::max<int64_t>(-w, 0);
+  columns.w_end = std::min(geometry.w.source_extent - w, num_columns);
+  columns.num_columns = num_columns;
+  columns.transformed = transform.active;
+  columns.scale = transform.scale;
+  columns.shift = transform.shift;
+  columns.slope = transform.slope;
+  return columns;
 }
 
 }  // namespace wholemount

@@ -3,6 +3,10 @@
 #include <cstdint>
 #include <span>
 
+#include "wholemount/graph/kernel.h"
+#include "wholemount/ops/conv/channel_blocks.h"
+#include "wholemount/ops/conv/geometry.h"
+#include "wholemount/ops/conv/inner/winograd_transform.h"
 #include "wholemount/ops/conv/winograd_shape.h"
 
 namespace wholemount {
@@ -40,11 +44,12 @@ struct WinogradBlocks {
 /// are multiples of a power of two would map to few cache sets.
 [[nodiscard]] int64_t odd_pitch(int64_t vectors);
 
-/// What of [start, start + count) lies in [0, extent), counted from start.
-struct WinogradExisting {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-[[nodiscard]] WinogradExisting existing(int64_t start, int64_t count, int64_t extent);
+/// The input columns of a run in channel block `block` of sample `n`; their destination is left to
+/// the caller.
+[[nodiscard]] WinogradInputColumns input_columns_of(const WinogradBlocks& blocks,
+                                                    const WinogradRun& run,
+                                                    const CorrelationGeometry& geometry,
+                                                    const InputView& input,
+                                                    const ChannelBlock& block, int64_t n);
 
 }  // namespace wholemount

@@ -117,38 +117,17 @@ void WinogradWeightGradientKernel::transform_fine(const Task& task, int64_t n,
                                                   std::span<const WinogradRun> runs,
                                                   const Scratch& scratch,
                                                   const KernelArgs& args) const {
-  const CorrelationGeometry& g = problem_.geometry;
   const auto transform_columns = WM_PICK_ISA(isa_, winograd_input_columns);
   for (const WinogradRun& run : runs) {
-    const int64_t d = run.tile.d * shape_.outputs.d + g.d.min_offset;
-    const int64_t h = run.tile.h * shape_.outputs.h + g.h.min_offset;
-    const int64_t w = run.tile.w * shape_.outputs.w + g.w.min_offset;
-    const WinogradExisting planes = existing(d, shape_.points.d, g.d.source_extent);
-    const WinogradExisting rows = existing(h, shape_.points.h, g.h.source_extent);
-    WinogradInputColumns columns{};
-    columns.num_columns = blocks_.columns(run);
-    const WinogradExisting voxels = existing(w, columns.num_columns, g.w.source_extent);
-    columns.d_begin = planes.begin;
-    columns.d_end = planes.end;
-    columns.h_begin = rows.begin;
-    columns.h_end = rows.end;
-    columns.w_begin = voxels.begin;
-    columns.w_end = voxels.end;
-    columns.row_pitch = fine_columns_pitch_;
     for (size_t index = task.first_fine; index < task.last_fine; ++index) {
       const ChannelBlock& block = fine_blocks_[index];
       const InputView& input = args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)];
-      const BlockTransform transform = block_transform(input.transform, block);
-      columns.source = input.view.at<float>(n, block.block, d, h, w);
-      columns.plane_pitch = input.view.plane_pitch;
-      columns.voxel_row_pitch = input.view.row_pitch;
-      columns.transformed = transform.active;
-      columns.scale = transform.scale;
-      columns.shift = transform.shift;
-      columns.slope = transform.slope;
+      WinogradInputColumns columns =
+          input_columns_of(blocks_, run, problem_.geometry, input, block, n);
       columns.destination =
           scratch.fine_columns +
           (static_cast<int64_t>(index - task.first_fine) * block_columns_ + run.column) * 16;
+      columns.row_pitch = fine_columns_pitch_;
       transform_columns(shape_.tile, columns);
     }
   }

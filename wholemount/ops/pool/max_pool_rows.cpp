@@ -36,15 +36,98 @@ Maximum maximum_of(const MaxPoolRow& row, const LoadTransform16& transform, cons
   return best;
 }
 
+/// The same for up to kNeighbours windows whose taps along w all lie in the input, input row by
+/// input row: large windows are then read in long stretches, which the prefetcher can follow.
+constexpr int64_t kNeighbours = 16;
+template <bool kWithTap>
+void neighbouring_windows(const MaxPoolRow& row, const LoadTransform16& transform, int64_t ow,
+                          int64_t count) {
+  const float* x = row.x + (ow * row.stride_w - row.padding_w) * 16;
+  const int64_t step = row.stride_w * 16;
+  Maximum best[kNeighbours];
+  for (int64_t i = 0; i < count; ++i) {
+    best[i] = {transform.apply(F16::load(x + i * step)),
+               F16::set1(static_cast<float>(row.first_tap))};
+  }
+  for (int64_t kd = 0; kd < row.taps_d; ++kd) {
+    for (int64_t kh = 0; kh < row.taps_h; ++kh) {
+      const float* line = x + kd * row.plane_pitch + kh * row.row_pitch;
+      const int64_t tap = row.first_tap + kd * row.tap_plane_pitch + kh * row.kernel_w;
+      for (int64_t i = 0; i < count; ++i) {
+        Maximum here = best[i];
+        for (int64_t kw = 0; kw < row.kernel_w; ++kw) {
+          const F16 value = transform.apply(F16::load(line + i * step + kw * 16));
+          if (kWithTap) {
+            here.tap = select_greater(value, here.value, F16::set1(static_cast<float>(tap + kw)),
+                                      here.tap);
+          }
+          here.value = max(value, here.value);
+        }
+        best[i] = here;
+      }
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (row.y != nullptr) best[i].value.store(row.y + (ow + i) * 16);
+    if (kWithTap) best[i].tap.store(row.tap + (ow + i) * 16);
+  }
+}
+
+/// Windows from `ow` on, at most `most`, whose taps along w all lie in the input.
+int64_t whole_windows(const MaxPoolRow& row, int64_t ow, int64_t most) {
+  const int64_t first = ow * row.stride_w - row.padding_w;
+  if (first < 0 || first + row.kernel_w > row.width) return 0;
+  const int64_t fitting = (row.width - row.kernel_w - first) / row.stride_w + 1;
+  const int64_t left = row.num_outputs - ow;
+  const int64_t count = fitting < left ? fitting : left;
+  return count < most ? count : most;
+}
+
 template <bool kWithTap>
 void blocked_row(const MaxPoolRow& row, const LoadTransform16& transform) {
-  for (int64_t ow = 0; ow < row.num_outputs; ++ow) {
+  constexpr int64_t kLargeWindow = 4;
+  for (int64_t ow = 0; ow < row.num_outputs;) {
+    const int64_t whole = row.kernel_w < kLargeWindow ? 0 : whole_windows(row, ow, kNeighbours);
+    if (whole > 0) {
+      neighbouring_windows<kWithTap>(row, transform, ow, whole);
+      ow += whole;
+      continue;
+    }
     const int64_t first = ow * row.stride_w - row.padding_w;
     const int64_t kw_begin = first < 0 ? -first : 0;
     const int64_t kw_end = first + row.kernel_w > row.width ? row.width - first : row.kernel_w;
     const Maximum best = maximum_of<kWithTap>(row, transform, row.x + first * 16, kw_begin, kw_end);
     if (row.y != nullptr) best.value.store(row.y + ow * 16);
     if (kWithTap) best.tap.store(row.tap + ow * 16);
+    ++ow;
+  }
+}
+
+/// Maxima of windows that lie side by side or apart: of the columns first, row by row.
+constexpr int64_t kColumns = 1024;
+void plain_maxima(const MaxPoolRow& row, const LoadTransform16& transform, int64_t ow,
+                  int64_t count) {
+  alignas(64) float columns[kColumns + 16];
+  const float* x = row.x + ow * row.stride_w - row.padding_w;
+  const int64_t num_columns = (count - 1) * row.stride_w + row.kernel_w;
+  bool is_first = true;
+  for (int64_t kd = 0; kd < row.taps_d; ++kd) {
+    for (int64_t kh = 0; kh < row.taps_h; ++kh, is_first = false) {
+      const float* line = x + kd * row.plane_pitch + kh * row.row_pitch;
+      for (int64_t i = 0; i < num_columns; i += 16) {
+        const F16 value = transform.apply(load_some(line + i, num_columns - i));
+        (is_first ? value : max(value, F16::load(columns + i))).store(columns + i);
+      }
+    }
+  }
+  for (int64_t o = 0; o < count; o += 16) {
+    const int64_t some = count - o < 16 ? count - o : 16;
+    const float* first = columns + o * row.stride_w;
+    F16 best = load_some_strided(first, row.stride_w, some);
+    for (int64_t kw = 1; kw < row.kernel_w; ++kw) {
+      best = max(load_some_strided(first + kw, row.stride_w, some), best);
+    }
+    store_some(best, row.y + ow + o, some);
   }
 }
 
@@ -76,14 +159,20 @@ void plain_windows(const MaxPoolRow& row, const LoadTransform16& transform, int6
 
 /// Up to 16 neighbouring windows at a time where all their taps lie in the input, else one.
 void plain_row(const MaxPoolRow& row, const LoadTransform16& transform) {
+  const bool apart = row.tap == nullptr && row.kernel_w <= row.stride_w && row.stride_w <= kColumns;
   int64_t ow = 0;
   while (ow < row.num_outputs) {
+    if (apart) {
+      const int64_t whole = whole_windows(row, ow, kColumns / row.stride_w);
+      if (whole > 0) {
+        plain_maxima(row, transform, ow, whole);
+        ow += whole;
+        continue;
+      }
+    }
     const int64_t first = ow * row.stride_w - row.padding_w;
-    const int64_t fitting = first < 0 || first + row.kernel_w > row.width
-                                ? 1
-                                : (row.width - row.kernel_w - first) / row.stride_w + 1;
-    int64_t count = row.num_outputs - ow < 16 ? row.num_outputs - ow : 16;
-    if (fitting < count) count = fitting;
+    const int64_t whole = whole_windows(row, ow, 16);
+    const int64_t count = whole > 0 ? whole : 1;
     const int64_t kw_begin = first < 0 ? -first : 0;
     const int64_t kw_end = first + row.kernel_w > row.width ? row.width - first : row.kernel_w;
     plain_windows(row, transform, ow, count, kw_begin, kw_end);

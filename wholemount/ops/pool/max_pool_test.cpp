@@ -39,6 +39,7 @@ const std::vector<PoolSpec> kSpecs = {
     {{2, 3, 3}, {1, 1, 1}, {1, 0, 1}},  // stride 1
     {{1, 1, 2}, {3, 2, 5}, {0, 0, 1}},  // gaps between windows
     {{3, 2, 5}, {3, 2, 2}, {0, 1, 2}},
+    {{1, 4, 5}, {1, 4, 6}, {0, 0, 2}},  // large windows, apart
 };
 
 std::vector<TensorDesc> shapes(const PoolSpec& spec) {
@@ -74,6 +75,20 @@ TEST(MaxPool, keeps_the_operator_contract_over_many_tasks) {
   op_case.fills = {InputFill::through(0.01F)};
   op_case.tolerance_terms = 2;
   check_op(op_case);
+}
+
+TEST(MaxPool, keeps_the_operator_contract_on_rows_longer_than_a_kernel_takes_at_once) {
+  for (const PoolSpec& spec : {PoolSpec{{1, 4, 4}, {1, 4, 4}, {0, 0, 0}},
+                               PoolSpec{{1, 1, 1030}, {1, 1, 1100}, {0, 0, 0}}}) {
+    for (const int64_t channels : {2, 16}) {
+      OpCase op_case;
+      op_case.op = ops(spec).forward;
+      op_case.inputs = {TensorDesc::activation(1, channels, {1, 9, 2250})};
+      op_case.fills = {InputFill::through(0.01F)};
+      op_case.tolerance_terms = 2;
+      check_op(op_case);
+    }
+  }
 }
 
 TEST(MaxPool, backward_keeps_the_operator_contract) {

@@ -9,6 +9,7 @@ namespace {
 // Register tiles: voxels for one and for two destination blocks.
 #if defined(__AVX512F__)
 constexpr int kTileVoxels1 = 27;  // with three weights and a broadcast voxel: all but one register
+constexpr int kTileVoxels1Run5 = 25;  // the same with five weights
 constexpr int kTileVoxels2 = 14;
 constexpr int32_t kMaxDestinations = 2;
 #elif defined(__AVX2__)
@@ -66,9 +67,9 @@ void correlate_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk
 }
 
 #if defined(__AVX512F__)
-/// One destination block, taps in runs of three neighbours: each broadcast voxel serves three
-/// outputs, so that the multiply-adds and not the loads are the limit.
-template <int kVoxels, int kPitch>
+/// One destination block, taps in runs of neighbours: each broadcast voxel serves kRun outputs, so
+/// that the multiply-adds and not the loads are the limit.
+template <int kRun, int kVoxels, int kPitch>
 void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& chunk,
                          int64_t first, bool starts, float* sums) {
   F16 accumulator[kVoxels];
@@ -80,27 +81,27 @@ void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& 
   for (int32_t b = 0; b < chunk.num_blocks; ++b) {
     const float* source = chunk.source + b * chunk.block_pitch + first * kPitch;
     const int32_t lanes = chunk.lanes[b];
-    for (int32_t tap = 0; tap < plane.num_taps; tap += 3) {
+    for (int32_t tap = 0; tap < plane.num_taps; tap += kRun) {
       const float* x = source + plane.tap_offsets[tap] * kPitch;
       for (int32_t lane = 0; lane < lanes; ++lane) {
-        const F16 w0 = load_operand(weights);
-        const F16 w1 = load_operand(weights + lanes * 16);
-        const F16 w2 = load_operand(weights + lanes * 32);
-#pragma GCC unroll 30
-        for (int voxel = 0; voxel < kVoxels + 2; ++voxel) {
+        F16 w[kRun];
+#pragma GCC unroll 5
+        for (int run = 0; run < kRun; ++run) w[run] = load_operand(weights + run * lanes * 16);
+#pragma GCC unroll 32
+        for (int voxel = 0; voxel < kVoxels + kRun - 1; ++voxel) {
           const Broadcast value = broadcast_in_order(x + voxel * kPitch);
-          if (voxel < kVoxels)
-            multiply_add_in_order(accumulator[voxel < kVoxels ? voxel : 0], w0, value);
-          if (voxel >= 1 && voxel <= kVoxels) {
-            multiply_add_in_order(accumulator[voxel >= 1 && voxel <= kVoxels ? voxel - 1 : 0], w1,
-                                  value);
+#pragma GCC unroll 5
+          for (int run = 0; run < kRun; ++run) {
+            const int output = voxel - run;
+            if (output >= 0 && output < kVoxels) {
+              multiply_add_in_order(accumulator[output], w[run], value);
+            }
           }
-          if (voxel >= 2) multiply_add_in_order(accumulator[voxel >= 2 ? voxel - 2 : 0], w2, value);
         }
         weights += 16;
         ++x;
       }
-      weights += lanes * 32;
+      weights += lanes * (kRun - 1) * 16;
     }
   }
 #pragma GCC unroll 28
@@ -108,19 +109,17 @@ void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& 
 }
 #endif
 
-template <int kVoxels, int kBlocks>
+template <int kVoxels, int kBlocks, int kRun>
 void correlate_tile_any_pitch(const CorrelationPlane& plane, const CorrelationChunk& chunk,
                               int64_t first, bool starts, float* sums) {
 #if defined(__AVX512F__)
-  if constexpr (kBlocks == 1) {
-    if (plane.tap_run == 3) {
-      if (chunk.pitch == 16) {
-        correlate_tile_runs<kVoxels, 16>(plane, chunk, first, starts, sums);
-      } else {
-        correlate_tile_runs<kVoxels, 4>(plane, chunk, first, starts, sums);
-      }
-      return;
+  if constexpr (kRun > 1) {
+    if (chunk.pitch == 16) {
+      correlate_tile_runs<kRun, kVoxels, 16>(plane, chunk, first, starts, sums);
+    } else {
+      correlate_tile_runs<kRun, kVoxels, 4>(plane, chunk, first, starts, sums);
     }
+    return;
   }
 #endif
   if (chunk.pitch == 16) {
@@ -173,14 +172,14 @@ void store_tile(const CorrelationPlane& plane, int64_t first, const float* sums)
   }
 }
 
-template <int kVoxels, int kBlocks>
+template <int kVoxels, int kBlocks, int kRun>
 void correlate(const CorrelationPlane& plane) {
   constexpr int64_t kTileFloats = int64_t{kVoxels} * kBlocks * 16;
   const int64_t flat = (plane.rows - 1) * plane.row_pitch + plane.columns;
   if (plane.num_chunks == 1) {
     for (int64_t first = 0; first < flat; first += kVoxels) {
-      correlate_tile_any_pitch<kVoxels, kBlocks>(plane, plane.chunks[0], first, true,
-                                                 plane.accumulators);
+      correlate_tile_any_pitch<kVoxels, kBlocks, kRun>(plane, plane.chunks[0], first, true,
+                                                       plane.accumulators);
       store_tile<kVoxels, kBlocks>(plane, first, plane.accumulators);
     }
     return;
@@ -189,8 +188,8 @@ void correlate(const CorrelationPlane& plane) {
   for (int32_t chunk = 0; chunk < plane.num_chunks; ++chunk) {
     float* sums = plane.accumulators;
     for (int64_t first = 0; first < flat; first += kVoxels, sums += kTileFloats) {
-      correlate_tile_any_pitch<kVoxels, kBlocks>(plane, plane.chunks[chunk], first, chunk == 0,
-                                                 sums);
+      correlate_tile_any_pitch<kVoxels, kBlocks, kRun>(plane, plane.chunks[chunk], first,
+                                                       chunk == 0, sums);
       if (chunk + 1 == plane.num_chunks) store_tile<kVoxels, kBlocks>(plane, first, sums);
     }
   }
@@ -201,12 +200,16 @@ void correlate(const CorrelationPlane& plane) {
 void correlate_plane(const CorrelationPlane& plane) {
 #if defined(__AVX512F__)
   if (plane.num_destinations == 2) {
-    correlate<kTileVoxels2, 2>(plane);
+    correlate<kTileVoxels2, 2, 1>(plane);
+  } else if (plane.tap_run == 5) {
+    correlate<kTileVoxels1Run5, 1, 5>(plane);
+  } else if (plane.tap_run == 3) {
+    correlate<kTileVoxels1, 1, 3>(plane);
   } else {
-    correlate<kTileVoxels1, 1>(plane);
+    correlate<kTileVoxels1, 1, 1>(plane);
   }
 #else
-  correlate<kTileVoxels1, 1>(plane);
+  correlate<kTileVoxels1, 1, 1>(plane);
 #endif
 #if defined(__AVX2__)
   // Other threads see streamed stores in order only behind a fence.
@@ -216,8 +219,12 @@ void correlate_plane(const CorrelationPlane& plane) {
 
 int32_t correlation_max_destinations() { return kMaxDestinations; }
 
-int64_t correlation_tile_voxels(int32_t num_destinations) {
-  return num_destinations == 2 ? kTileVoxels2 : kTileVoxels1;
+int64_t correlation_tile_voxels(int32_t num_destinations, [[maybe_unused]] int32_t tap_run) {
+  if (num_destinations == 2) return kTileVoxels2;
+#if defined(__AVX512F__)
+  if (tap_run == 5) return kTileVoxels1Run5;
+#endif
+  return kTileVoxels1;
 }
 
 }  // namespace wholemount::WM_ISA

@@ -37,7 +37,7 @@ struct CorrelationPlane {
   int32_t num_chunks;
   const int64_t* tap_offsets;  ///< voxels
   int32_t num_taps;
-  /// 3 when the taps come in runs of three neighbouring voxels (rising offsets), else 1.
+  /// 3 or 5 when the taps come in runs of so many neighbouring voxels (rising offsets), else 1.
   int32_t tap_run;
   const float* bias;         ///< [destination block][16]
   int32_t num_destinations;  ///< 1 or 2 (2 only where correlation_max_destinations() is 2)
@@ -46,7 +46,7 @@ struct CorrelationPlane {
   int64_t rows;
   int64_t columns;
   /// Sums between chunks: all tiles of the plane when num_chunks > 1, else one tile; a tile takes
-  /// correlation_tile_voxels(num_destinations) * num_destinations * 16 floats.
+  /// correlation_tile_voxels(num_destinations, tap_run) * num_destinations * 16 floats.
   float* accumulators;
 };
 WM_DECLARE_PER_ISA(void correlate_plane(const CorrelationPlane& plane);)
@@ -54,6 +54,6 @@ WM_DECLARE_PER_ISA(void correlate_plane(const CorrelationPlane& plane);)
 WM_DECLARE_PER_ISA(int32_t correlation_max_destinations();)
 /// Voxels of the register tile. Up to this many voxels behind the last needed one are read (and
 /// dropped), so scratch must extend as far.
-WM_DECLARE_PER_ISA(int64_t correlation_tile_voxels(int32_t num_destinations);)
+WM_DECLARE_PER_ISA(int64_t correlation_tile_voxels(int32_t num_destinations, int32_t tap_run);)
 
 }  // namespace wholemount
