@@ -142,38 +142,39 @@ inline void split_float(F16 x, F16& mantissa, F16& exponent) {
 
 inline F16 absolute(F16 x) { return max(x, F16::zero() - x); }
 
-/// e^x; arguments are clamped to [-87, 88], so the result is a normal number.
-inline F16 exponential(F16 x) {
+/// e^x for x <= 88; arguments are clamped to -87, so the result is a normal number.
+inline F16 exponential_up_to_88(F16 x) {
   // ln 2 in two parts, the first with so few bits that n * kLn2High is exact.
   constexpr float kLn2High = 0.693359375F;
   constexpr float kLn2Low = -2.12194440054690583e-4F;
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
-  const F16 clamped = max(min(x, F16::set1(88.0F)), F16::set1(-87.0F));
-  const F16 n = (clamped * F16::set1(1.44269504088896341F) + F16::set1(kRound)) - F16::set1(kRound);
+  const F16 clamped = max(x, F16::set1(-87.0F));
+  const F16 n =
+      fma(clamped, F16::set1(1.44269504088896341F), F16::set1(kRound)) - F16::set1(kRound);
   F16 r = fma(n, F16::set1(-kLn2High), clamped);
   r = fma(n, F16::set1(-kLn2Low), r);
-  // Taylor: |r| <= ln(2) / 2, so the first term left out is below 6e-9.
-  F16 sum = F16::set1(1.0F / 5040.0F);
-  sum = fma(sum, r, F16::set1(1.0F / 720.0F));
-  sum = fma(sum, r, F16::set1(1.0F / 120.0F));
-  sum = fma(sum, r, F16::set1(1.0F / 24.0F));
-  sum = fma(sum, r, F16::set1(1.0F / 6.0F));
-  sum = fma(sum, r, F16::set1(0.5F));
+  // 1 + r + r^2 q(r) with q of least greatest relative error, 3e-9, for |r| <= ln(2) / 2.
+  F16 sum = F16::set1(0.0013814602F);
+  sum = fma(sum, r, F16::set1(0.008368716F));
+  sum = fma(sum, r, F16::set1(0.04166839F));
+  sum = fma(sum, r, F16::set1(0.16666521F));
+  sum = fma(sum, r, F16::set1(0.49999994F));
   sum = fma(sum * r, r, r) + F16::set1(1.0F);
   return scale_by_power(sum, n);
 }
 
+/// e^x; arguments are clamped to [-87, 88], so the result is a normal number.
+inline F16 exponential(F16 x) { return exponential_up_to_88(min(x, F16::set1(88.0F))); }
+
 /// log(1 + e) for 0 <= e <= 1, as 2 artanh(e / (2 + e)).
 inline F16 log_one_plus(F16 e) {
   const F16 s = e * reciprocal(F16::set1(2.0F) + e);
-  const F16 q = s * s;  // <= 1/9: eight terms leave 1.4e-9
-  F16 sum = F16::set1(1.0F / 15.0F);
-  sum = fma(sum, q, F16::set1(1.0F / 13.0F));
-  sum = fma(sum, q, F16::set1(1.0F / 11.0F));
-  sum = fma(sum, q, F16::set1(1.0F / 9.0F));
-  sum = fma(sum, q, F16::set1(1.0F / 7.0F));
-  sum = fma(sum, q, F16::set1(1.0F / 5.0F));
-  sum = fma(sum, q, F16::set1(1.0F / 3.0F));
+  // artanh(s) = s + s q p(q) with p of least greatest relative error, 5e-9, for q <= 1/9.
+  const F16 q = s * s;
+  F16 sum = F16::set1(0.14006007F);
+  sum = fma(sum, q, F16::set1(0.140009F));
+  sum = fma(sum, q, F16::set1(0.20010763F));
+  sum = fma(sum, q, F16::set1(0.3333321F));
   const F16 twice = s + s;
   return fma(sum * q, twice, twice);
 }
@@ -188,11 +189,10 @@ inline F16 logarithm(F16 x) {
   n = select_greater(m, root, n + one, n);
   m = select_greater(m, root, m * F16::set1(0.5F), m);
   const F16 s = (m - one) * reciprocal(m + one);
-  const F16 q = s * s;  // <= 0.0295: five terms leave 2e-9
-  F16 sum = F16::set1(1.0F / 9.0F);
-  sum = fma(sum, q, F16::set1(1.0F / 7.0F));
-  sum = fma(sum, q, F16::set1(1.0F / 5.0F));
-  sum = fma(sum, q, F16::set1(1.0F / 3.0F));
+  const F16 q = s * s;  // <= 0.0295; the polynomial as above, error 1e-9
+  F16 sum = F16::set1(0.14936908F);
+  sum = fma(sum, q, F16::set1(0.19988738F));
+  sum = fma(sum, q, F16::set1(0.33333388F));
   const F16 twice = s + s;
   const F16 log_m = fma(sum * q, twice, twice);
   const F16 low = fma(n, F16::set1(-2.12194440054690583e-4F), log_m);

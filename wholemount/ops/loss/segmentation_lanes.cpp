@@ -38,7 +38,10 @@ Group make_group(const SegmentationRun& run, int64_t first, int64_t count, float
   if (count == 16) {
     // `staging` holds whole blocks; what lies beyond the channels is not looked at.
     for (int64_t c = 0; c < run.channels; c += 16) {
-      transpose16(run.logits + c / 16 * run.block_pitch + first * 16, 16, staging + 16 * c, 16);
+      const float* block = run.logits + c / 16 * run.block_pitch + first * 16;
+      // Two groups ahead: transposing leaves the processor's own prefetcher behind.
+      for (int64_t i = 0; i < 16; ++i) __builtin_prefetch(block + (32 + i) * 16);
+      transpose16(block, 16, staging + 16 * c, 16);
     }
     return group;
   }
@@ -61,7 +64,7 @@ struct Sigmoid {
   F16 positive;  // p
   F16 negative;  // 1 - p
 };
-F16 sigmoid_exponential(F16 x) { return exponential(F16::zero() - absolute(x)); }
+F16 sigmoid_exponential(F16 x) { return exponential_up_to_88(min(x, F16::zero() - x)); }
 Sigmoid sigmoid(F16 x, F16 e) {
   Sigmoid s;
   s.e = e;
@@ -103,19 +106,29 @@ void sum_regions(const SegmentationSumsRun& sums, const Group& group) {
 }
 
 // Up to sixteen full groups side by side (plain logits), with the sums as in sum_regions(). The
-// exponentials come first in a loop of their own: a group is one long chain of dependent
-// operations, and the processor overlaps several groups only where each is short.
+// steps are loops of their own: a group is one long chain of dependent operations, and the
+// processor overlaps several groups only where each is short. kAllCount: no voxel is ignored.
+template <bool kAllCount>
 void sum_region_groups(const SegmentationSumsRun& sums, int64_t first, int64_t groups) {
   using Row = SegmentationPartialRow;
   const F16 zero = F16::zero();
+  const F16 one = F16::set1(1.0F);
   const SegmentationRun& run = sums.run;
-  const auto group_at = [&](int64_t g) {
-    const int64_t voxel = first + 16 * g;
-    return Group{run.logits + voxel, run.block_pitch, run.target + voxel, F16::set1(1.0F)};
-  };
+  const uint8_t* target = run.target + first;
   alignas(64) float exponentials[256];
+  alignas(64) float truths[256];
+  alignas(64) float masks[256];
+  float* voxels = sums.partial + 16 * run.channels * Row::kNumRows;
+  F16 count = F16::load(voxels);
+  for (int64_t g = 0; g < groups; ++g) {
+    const F16 mask = kAllCount ? one : not_ignored({nullptr, 0, target + 16 * g, one});
+    if (!kAllCount) mask.store(masks + 16 * g);
+    count = count + mask;
+  }
+  count.store(voxels);
   for (int64_t c = 0; c < run.channels; ++c) {
     const float* logits = run.logits + first + c * run.block_pitch;
+#pragma GCC unroll 4
     for (int64_t g = 0; g < groups; ++g) {
       sigmoid_exponential(F16::load(logits + 16 * g)).store(exponentials + 16 * g);
     }
@@ -123,32 +136,39 @@ void sum_region_groups(const SegmentationSumsRun& sums, int64_t first, int64_t g
     F16 sum[Row::kNumRows];
     for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row] = F16::load(rows + 16 * row);
     for (int64_t g = 0; g < groups; ++g) {
-      const Group group = group_at(g);
-      const F16 mask = not_ignored(group);
+      const F16 mask = kAllCount ? one : F16::load(masks + 16 * g);
       const F16 x = F16::load(logits + 16 * g);
-      const F16 t = load_bit(group.target, static_cast<int>(c)) * mask;
+      const F16 bit = load_bit(target + 16 * g, static_cast<int>(c));
+      const F16 t = kAllCount ? bit : bit * mask;
+      t.store(truths + 16 * g);
       const Sigmoid s = sigmoid(x, F16::load(exponentials + 16 * g));
       const F16 hard = select_greater(x, zero, mask, zero);
-      sum[Row::intersection] = sum[Row::intersection] + s.positive * t;
-      sum[Row::predicted] = sum[Row::predicted] + s.positive * mask;
+      sum[Row::intersection] = fma(s.positive, t, sum[Row::intersection]);
+      sum[Row::predicted] =
+          kAllCount ? sum[Row::predicted] + s.positive : fma(s.positive, mask, sum[Row::predicted]);
       sum[Row::truth] = sum[Row::truth] + t;
-      sum[Row::hard_intersection] = sum[Row::hard_intersection] + hard * t;
+      sum[Row::hard_intersection] = fma(hard, t, sum[Row::hard_intersection]);
       sum[Row::hard_predicted] = sum[Row::hard_predicted] + hard;
     }
     if (sums.entropy) {
+#pragma GCC unroll 4
       for (int64_t g = 0; g < groups; ++g) {
-        const Group group = group_at(g);
-        const F16 mask = not_ignored(group);
         const F16 x = F16::load(logits + 16 * g);
-        const F16 t = load_bit(group.target, static_cast<int>(c)) * mask;
-        const F16 entropy = (max(x, zero) - x * t) + log_one_plus(F16::load(exponentials + 16 * g));
-        sum[Row::entropy] = sum[Row::entropy] + entropy * mask;
+        const F16 entropy = (max(x, zero) - x * F16::load(truths + 16 * g)) +
+                            log_one_plus(F16::load(exponentials + 16 * g));
+        sum[Row::entropy] = kAllCount ? sum[Row::entropy] + entropy
+                                      : fma(entropy, F16::load(masks + 16 * g), sum[Row::entropy]);
       }
     }
     for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row].store(rows + 16 * row);
   }
-  float* voxels = sums.partial + 16 * run.channels * Row::kNumRows;
-  for (int64_t g = 0; g < groups; ++g) add_to(voxels, not_ignored(group_at(g)));
+}
+
+bool any_ignored(const uint8_t* target, int64_t count) {
+  static_assert(kSegmentationIgnoreTarget == UINT8_MAX);
+  uint8_t largest = 0;
+  for (int64_t i = 0; i < count; ++i) largest = target[i] > largest ? target[i] : largest;
+  return largest == kSegmentationIgnoreTarget;
 }
 
 // Voxels whose target is one of the classes; at most 255 classes, so never an ignored voxel.
@@ -157,53 +177,116 @@ F16 labelled(const SegmentationRun& run, const Group& group, F16 target) {
                         F16::zero());
 }
 
-struct Softmax {
-  F16 largest;
-  F16 first_largest;  // index of the first largest logit
-  F16 total;          // sum exp(x - largest)
+struct Largest {
+  F16 value;
+  F16 first;  // index of the first largest logit
 };
-// Leaves exp(x_c - largest) in exponentials[16 c].
-Softmax softmax(const SegmentationRun& run, const Group& group, float* exponentials) {
-  Softmax s{F16::load(group.logits), F16::zero(), F16::zero()};
+Largest largest_logit(const SegmentationRun& run, const Group& group) {
+  Largest found{F16::load(group.logits), F16::zero()};
   for (int64_t c = 1; c < run.channels; ++c) {
     const F16 x = F16::load(group.logits + c * group.pitch);
-    s.first_largest =
-        select_greater(x, s.largest, F16::set1(static_cast<float>(c)), s.first_largest);
-    s.largest = max(x, s.largest);
+    found.first = select_greater(x, found.value, F16::set1(static_cast<float>(c)), found.first);
+    found.value = max(x, found.value);
   }
+  return found;
+}
+// Leaves exp(x_c - largest) in exponentials[16 c].
+void softmax_exponentials(const SegmentationRun& run, const float* logits, int64_t pitch,
+                          F16 largest, float* exponentials) {
+#pragma GCC unroll 4
   for (int64_t c = 0; c < run.channels; ++c) {
-    const F16 e = exponential(F16::load(group.logits + c * group.pitch) - s.largest);
-    e.store(exponentials + 16 * c);
-    s.total = s.total + e;
+    exponential_up_to_88(F16::load(logits + c * pitch) - largest).store(exponentials + 16 * c);
   }
-  return s;
+}
+F16 softmax_total(const SegmentationRun& run, const float* exponentials) {
+  F16 total = F16::load(exponentials);
+  for (int64_t c = 1; c < run.channels; ++c) total = total + F16::load(exponentials + 16 * c);
+  return total;
 }
 
-void sum_classes(const SegmentationSumsRun& sums, const Group& group, float* exponentials) {
+// What the sums of classes need of a group beside its exponentials; each [16].
+struct ClassLanes {
+  float* mask;
+  float* target;
+  float* first_largest;
+  float* largest;
+  float* inverse;    // of the total
+  float* log_total;  // only for the entropy
+};
+
+// Sums of `count` <= 16 * segmentation_sums_groups() voxels from `first` on. The steps of the
+// softmax are loops of their own, as in sum_region_groups(); then class by class all groups, so
+// that the sums stay in registers.
+void sum_classes(const SegmentationSumsRun& sums, int64_t first, int64_t count) {
+  using Row = SegmentationPartialRow;
+  constexpr int64_t kMostGroups = 8;
+  const SegmentationRun& run = sums.run;
   const F16 zero = F16::zero();
-  const F16 target = load_u8(group.target);
-  const F16 mask = labelled(sums.run, group, target);
-  const Softmax s = softmax(sums.run, group, exponentials);
-  const F16 inverse = reciprocal(s.total);
-  const F16 log_total = sums.entropy ? logarithm(s.total) : zero;
-  for (int64_t c = 0; c < sums.run.channels; ++c) {
-    float* rows = sums.partial + 16 * c * SegmentationPartialRow::kNumRows;
-    const F16 index = F16::set1(static_cast<float>(c));
-    const F16 p = F16::load(exponentials + 16 * c) * inverse;
-    const F16 t = select_equal(target, index, mask, zero);
-    const F16 hard = select_equal(s.first_largest, index, mask, zero);
-    add_to(rows + 16 * SegmentationPartialRow::intersection, p * t);
-    add_to(rows + 16 * SegmentationPartialRow::predicted, p * mask);
-    add_to(rows + 16 * SegmentationPartialRow::truth, t);
-    add_to(rows + 16 * SegmentationPartialRow::hard_intersection, hard * t);
-    add_to(rows + 16 * SegmentationPartialRow::hard_predicted, hard);
-    if (sums.entropy) {
-      const F16 x = F16::load(group.logits + c * group.pitch);
-      const F16 q = F16::set1(sums.run.truth_scale) * t + F16::set1(sums.run.truth_floor) * mask;
-      add_to(rows + 16 * SegmentationPartialRow::entropy, (log_total + (s.largest - x)) * q);
-    }
+  const int64_t channels = (run.channels + 15) / 16 * 16;
+  const int64_t groups = (count + 15) / 16;
+  const auto group_work = [&](int64_t g) { return run.work + g * 16 * (2 * channels + 6); };
+  const auto exponentials_of = [&](int64_t g) { return group_work(g) + 16 * channels; };
+  const auto lanes_of = [&](int64_t g) {
+    float* base = group_work(g) + 32 * channels;
+    return ClassLanes{base, base + 16, base + 32, base + 48, base + 64, base + 80};
+  };
+  const float* logits[kMostGroups];
+  int64_t pitch[kMostGroups];
+  float* voxels = sums.partial + 16 * run.channels * Row::kNumRows;
+  for (int64_t g = 0; g < groups; ++g) {
+    uint8_t target_staging[16];
+    const int64_t left = count - 16 * g;
+    const Group group =
+        make_group(run, first + 16 * g, left < 16 ? left : 16, group_work(g), target_staging);
+    logits[g] = group.logits;
+    pitch[g] = group.pitch;
+    const ClassLanes lanes = lanes_of(g);
+    const F16 target = load_u8(group.target);
+    const F16 mask = labelled(run, group, target);
+    const Largest largest = largest_logit(run, group);
+    mask.store(lanes.mask);
+    target.store(lanes.target);
+    largest.first.store(lanes.first_largest);
+    largest.value.store(lanes.largest);
+    add_to(voxels, mask);
   }
-  add_to(sums.partial + 16 * sums.run.channels * SegmentationPartialRow::kNumRows, mask);
+  for (int64_t g = 0; g < groups; ++g) {
+    softmax_exponentials(run, logits[g], pitch[g], F16::load(lanes_of(g).largest),
+                         exponentials_of(g));
+  }
+#pragma GCC unroll 2
+  for (int64_t g = 0; g < groups; ++g) {
+    const F16 total = softmax_total(run, exponentials_of(g));
+    reciprocal(total).store(lanes_of(g).inverse);
+    if (sums.entropy) logarithm(total).store(lanes_of(g).log_total);
+  }
+  const F16 scale = F16::set1(run.truth_scale);
+  const F16 floor = F16::set1(run.truth_floor);
+  for (int64_t c = 0; c < run.channels; ++c) {
+    float* rows = sums.partial + 16 * c * Row::kNumRows;
+    F16 sum[Row::kNumRows];
+    for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row] = F16::load(rows + 16 * row);
+    const F16 index = F16::set1(static_cast<float>(c));
+    for (int64_t g = 0; g < groups; ++g) {
+      const ClassLanes lanes = lanes_of(g);
+      const F16 mask = F16::load(lanes.mask);
+      const F16 p = F16::load(exponentials_of(g) + 16 * c) * F16::load(lanes.inverse);
+      const F16 t = select_equal(F16::load(lanes.target), index, mask, zero);
+      const F16 hard = select_equal(F16::load(lanes.first_largest), index, mask, zero);
+      sum[Row::intersection] = fma(p, t, sum[Row::intersection]);
+      sum[Row::predicted] = fma(p, mask, sum[Row::predicted]);
+      sum[Row::truth] = sum[Row::truth] + t;
+      sum[Row::hard_intersection] = fma(hard, t, sum[Row::hard_intersection]);
+      sum[Row::hard_predicted] = sum[Row::hard_predicted] + hard;
+      if (sums.entropy) {
+        const F16 q = fma(scale, t, floor * mask);
+        const F16 x = F16::load(logits[g] + c * pitch[g]);
+        sum[Row::entropy] =
+            fma(F16::load(lanes.log_total) + (F16::load(lanes.largest) - x), q, sum[Row::entropy]);
+      }
+    }
+    for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row].store(rows + 16 * row);
+  }
 }
 
 // The results go to out + c * pitch; each channel is read before it is written.
@@ -228,8 +311,9 @@ void gradient_classes(const SegmentationGradientRun& gradient, const Group& grou
   const F16 one = F16::set1(1.0F);
   const F16 target = load_u8(group.target);
   const F16 mask = labelled(gradient.run, group, target);
-  const Softmax s = softmax(gradient.run, group, exponentials);
-  const F16 inverse = reciprocal(s.total);
+  softmax_exponentials(gradient.run, group.logits, group.pitch,
+                       largest_logit(gradient.run, group).value, exponentials);
+  const F16 inverse = reciprocal(softmax_total(gradient.run, exponentials));
   const auto slope_of = [&](int64_t c) {
     const F16 t = select_equal(target, F16::set1(static_cast<float>(c)), one, zero);
     return fma(F16::set1(gradient.a[c]), t, F16::set1(gradient.b[c]));
@@ -278,32 +362,38 @@ void scatter(const SegmentationGradientRun& gradient, int64_t first, int64_t cou
 }  // namespace
 
 void segmentation_sums_run(const SegmentationSumsRun& sums) {
-  float* exponentials = sums.run.work + segmentation_work_floats(sums.run.channels) / 2;
-  uint8_t target_staging[16];
+  const SegmentationRun& run = sums.run;
   int64_t first = 0;
-  if (!sums.run.classes && sums.run.block_width == 1) {
-    while (sums.run.num_voxels - first >= 16) {
-      const int64_t full = (sums.run.num_voxels - first) / 16;
+  if (run.classes) {
+    const int64_t most = 16 * segmentation_sums_groups(run.channels);
+    for (; first < run.num_voxels; first += most) {
+      const int64_t left = run.num_voxels - first;
+      sum_classes(sums, first, left < most ? left : most);
+    }
+    return;
+  }
+  if (run.block_width == 1) {
+    while (run.num_voxels - first >= 16) {
+      const int64_t full = (run.num_voxels - first) / 16;
       const int64_t groups = full < 16 ? full : 16;
-      sum_region_groups(sums, first, groups);
+      if (any_ignored(run.target + first, 16 * groups)) {
+        sum_region_groups<false>(sums, first, groups);
+      } else {
+        sum_region_groups<true>(sums, first, groups);
+      }
       first += 16 * groups;
     }
   }
-  for (; first < sums.run.num_voxels; first += 16) {
-    const int64_t left = sums.run.num_voxels - first;
-    const Group group =
-        make_group(sums.run, first, left < 16 ? left : 16, sums.run.work, target_staging);
-    if (sums.run.classes) {
-      sum_classes(sums, group, exponentials);
-    } else {
-      sum_regions(sums, group);
-    }
+  uint8_t target_staging[16];
+  for (; first < run.num_voxels; first += 16) {
+    const int64_t left = run.num_voxels - first;
+    sum_regions(sums, make_group(run, first, left < 16 ? left : 16, run.work, target_staging));
   }
 }
 
 void segmentation_gradient_run(const SegmentationGradientRun& gradient) {
   const SegmentationRun& run = gradient.run;
-  float* exponentials = run.work + segmentation_work_floats(run.channels) / 2;
+  float* exponentials = run.work + 16 * ((run.channels + 15) / 16 * 16);
   uint8_t target_staging[16];
   for (int64_t first = 0; first < run.num_voxels; first += 16) {
     const int64_t left = run.num_voxels - first;

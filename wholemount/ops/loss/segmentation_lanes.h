@@ -20,16 +20,24 @@ struct SegmentationRun {
   const uint8_t* target;
   int64_t num_voxels;
   bool classes;  ///< softmax and class indices; else sigmoid and bit masks
-  float* work;   ///< segmentation_work_floats(channels), 64-byte aligned
+  float* work;   ///< segmentation_work_floats(channels, groups), 64-byte aligned
   // classes: the smoothed truth q = truth_scale * t + truth_floor; 1 and 0 without smoothing.
   float truth_scale = 1.0F;
   float truth_floor = 0.0F;
 };
 
-/// Floats of work space: the group's logits (or gradients), whole blocks of sixteen channels, and
-/// its exponentials.
-inline int64_t segmentation_work_floats(int64_t channels) {
-  return 2 * 16 * ((channels + 15) / 16 * 16);
+/// Groups whose sums are made together: as many as let one's chains of dependent operations overlap
+/// with the next's, in a few kilobytes.
+inline int64_t segmentation_sums_groups(int64_t channels) {
+  constexpr int64_t kMostGroups = 8;
+  constexpr int64_t kMostChannels = 128;
+  const int64_t groups = kMostChannels / ((channels + 15) / 16 * 16);
+  return groups < 1 ? 1 : groups > kMostGroups ? kMostGroups : groups;
+}
+/// Floats of work space: each group's logits (or gradients), whole blocks of sixteen channels, and
+/// its exponentials; six numbers of each voxel.
+inline int64_t segmentation_work_floats(int64_t channels, int64_t groups) {
+  return groups * 16 * (2 * ((channels + 15) / 16 * 16) + 6);
 }
 
 /// Rows of partial sums per channel; kVoxels is kept once, after the channels.

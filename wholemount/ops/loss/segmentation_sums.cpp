@@ -39,7 +39,9 @@ class SumsKernel final : public Kernel {
   // Sixteen-lane sums in double and in float, and the work space of the inner loop.
   [[nodiscard]] size_t thread_scratch_bytes() const override {
     return static_cast<size_t>(lanes_) * (sizeof(double) + sizeof(float)) +
-           static_cast<size_t>(segmentation_work_floats(logits_.c)) * sizeof(float);
+           static_cast<size_t>(
+               segmentation_work_floats(logits_.c, segmentation_sums_groups(logits_.c))) *
+               sizeof(float);
   }
   [[nodiscard]] int num_phases() const override { return 2; }
   [[nodiscard]] int64_t num_tasks(int phase) const override {
