@@ -4,6 +4,7 @@
 
 #include "wholemount/ops/conv/correlation_scratch.h"
 #include "wholemount/ops/conv/inner/correlation_plane.h"
+#include "wholemount/ops/conv/inner/correlation_rows.h"
 #include "wholemount/ops/conv/inner/few_outputs.h"
 #include "wholemount/ops/conv/inner/rows.h"
 
@@ -130,22 +131,35 @@ void CorrelationKernel::build_groups(Isa isa) {
   shared_bytes_ = static_cast<size_t>(checked_multiply(offset, sizeof(float)));
 }
 
+bool CorrelationKernel::takes_short_rows(int64_t columns) const {
+  const auto is_plain = [](const ChannelBlock& block) { return block.plain; };
+  return classes_.size() == 1 && WM_PICK_ISA(isa_, correlation_row_tile)(columns) > 0 &&
+         std::none_of(source_blocks_.begin(), source_blocks_.end(), is_plain) &&
+         std::none_of(destination_blocks_.begin(), destination_blocks_.end(), is_plain);
+}
+
 void CorrelationKernel::choose_boxes() {
   const CorrelationGeometry& g = problem_.geometry;
   int64_t voxel_bytes = 0;
   for (const ChannelBlock& block : source_blocks_) {
     voxel_bytes += block.scratch_pitch() * static_cast<int64_t>(sizeof(float));
   }
-  const auto fits = [&](int64_t rows, int64_t columns) {
-    const SourceRing ring(g, rows, columns, 0);
+  const auto planes_fit = [&](int64_t planes, int64_t rows, int64_t columns) {
+    const SourceRing ring(g, rows, columns, 0, planes);
     return ring.block_voxels() * voxel_bytes <= kRingBytes;
   };
+  const auto fits = [&](int64_t rows, int64_t columns) { return planes_fit(1, rows, columns); };
   const Band band = choose_band(g.h.count, g.w.count, fits);
   const int64_t bands = divide_up(g.h.count, band.rows) * divide_up(g.w.count, band.columns);
   const int64_t n = problem_.sources.front().n;
   const int64_t slabs =
       std::clamp<int64_t>(divide_up(kWantedTasks, n * bands), 1, divide_up(g.d.count, kMinSlab));
-  const int64_t planes = divide_up(g.d.count, slabs);
+  int64_t planes = divide_up(g.d.count, slabs);
+  if (band.columns == g.w.count && takes_short_rows(band.columns)) {
+    tile_rows_ = WM_PICK_ISA(isa_, correlation_row_tile)(band.columns);
+    while (planes > 1 && !planes_fit(planes, band.rows, band.columns)) --planes;
+    planes = divide_up(g.d.count, divide_up(g.d.count, planes));
+  }
   box_ = {planes, band.rows, band.columns};
   boxes_ = {divide_up(g.d.count, planes), divide_up(g.h.count, band.rows),
             divide_up(g.w.count, band.columns)};
@@ -175,7 +189,7 @@ void CorrelationKernel::size_scratch() {
       slack = std::max(slack, tile_voxels(group.num_blocks, one.tap_run));
     }
   }
-  ring_ = SourceRing(problem_.geometry, box_.h, box_.w, slack);
+  ring_ = SourceRing(problem_.geometry, box_.h, box_.w, slack, tile_rows_ > 0 ? box_.d : 1);
   const int64_t flat = (box_.h - 1) * ring_.columns() + box_.w;
   for (const Group& group : groups_) {
     bool one_chunk = true;
@@ -187,9 +201,11 @@ void CorrelationKernel::size_scratch() {
       one_chunk = one_chunk && block.plain == source_blocks_.front().plain;
     }
     for (const Class& one : classes_) {
-      const int64_t tile = tile_voxels(group.num_blocks, one.tap_run);
+      const int64_t tile =
+          tile_rows_ > 0 ? tile_rows_ * box_.w : tile_voxels(group.num_blocks, one.tap_run);
+      const int64_t voxels = tile_rows_ > 0 ? box_.d * box_.h * box_.w : flat;
       accumulator_floats_ = std::max(
-          accumulator_floats_, (one_chunk ? tile : round_up(flat, tile)) * group.num_blocks * 16);
+          accumulator_floats_, (one_chunk ? tile : round_up(voxels, tile)) * group.num_blocks * 16);
     }
   }
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
@@ -295,15 +311,16 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
   load.box = task.box;
   load.source = problem_.geometry.source_box(task.box);
   int64_t loaded = task.box.begin.d * problem_.geometry.d.source_step;
-  for (int64_t jd = task.box.begin.d; jd < task.box.end.d; ++jd) {
+  const int64_t planes_at_a_time = tile_rows_ > 0 ? box_.d : 1;
+  for (int64_t jd = task.box.begin.d; jd < task.box.end.d; jd += planes_at_a_time) {
     ring_.load_planes(load, isa_, jd, loaded);
     for (const Class& one : classes_) {
       if (jd >= one.count.d || task.box.begin.h >= one.count.h || task.box.begin.w >= one.count.w) {
         continue;
       }
       for (size_t t = 0; t < one.taps.size(); ++t) {
-        scratch.tap_offsets[t] =
-            ring_.tap_offset(problem_.geometry, jd, one.taps[t].od, one.taps[t].oh, one.taps[t].ow);
+        scratch.tap_offsets[t] = ring_.tap_offset(problem_.geometry, jd - task.box.begin.d,
+                                                  one.taps[t].od, one.taps[t].oh, one.taps[t].ow);
       }
       for (size_t group = task.first_group; group < task.last_group; ++group) {
         if (groups_[group].few) {
@@ -333,6 +350,8 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
   plane.rows = std::min(task.box.end.h, one.count.h) - task.box.begin.h;
   plane.columns = std::min(task.box.end.w, one.count.w) - task.box.begin.w;
   plane.accumulators = scratch.sums;
+  plane.planes = tile_rows_ > 0 ? task.box.end.d - jd : 1;
+  plane.plane_pitch = ring_.plane_voxels() * g.d.source_step;
 
   bool wanted = false;
   const float* bias =
@@ -353,6 +372,7 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
                                         one.start.d + jd * g.d.destination_step,
                                         one.start.h + task.box.begin.h * g.h.destination_step,
                                         one.start.w + task.box.begin.w * g.w.destination_step);
+    destination.plane_pitch = view.plane_pitch * g.d.destination_step;
     destination.row_pitch = view.row_pitch * g.h.destination_step;
     destination.voxel_step = g.w.destination_step * (block.plain ? 1 : 16);
     destination.channel_pitch = view.block_pitch;
@@ -384,7 +404,9 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
     chunk.weights = weights + lane_floats * num_taps * block.channel;
     first = last;
   }
-  WM_PICK_ISA(isa_, correlate_plane)(plane);
+  const auto correlate =
+      tile_rows_ > 0 ? WM_PICK_ISA(isa_, correlate_rows) : WM_PICK_ISA(isa_, correlate_plane);
+  correlate(plane);
 }
 
 }  // namespace wholemount

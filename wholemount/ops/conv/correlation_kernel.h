@@ -45,6 +45,8 @@ struct CorrelationProblem {
 /// Direct convolution. Phase 0 packs the weights in the order of the inner loop into shared
 /// scratch; phase 1 computes boxes of the destination: the source rows a box touches are copied to
 /// thread scratch plane by plane (SourceRing) and walked by a register tile of voxels x channels.
+/// Where rows are too short for such tiles, a box is held whole and walked by tiles of several rows
+/// (inner/correlation_rows.h), all planes for one reading of the weights.
 /// Shared scratch: the weights once more. Thread scratch: about kRingBytes.
 class CorrelationKernel : public Kernel {
  public:
@@ -116,6 +118,8 @@ class CorrelationKernel : public Kernel {
   void correlate_box(const Task& task, const KernelArgs& args) const;
   void correlate_group(const Task& task, const Group& group, const Class& one, int64_t jd,
                        const Scratch& scratch, const KernelArgs& args) const;
+  /// Whether tiles of several rows fit the problem, whose rows are `columns` long.
+  [[nodiscard]] bool takes_short_rows(int64_t columns) const;
 
   CorrelationProblem problem_;
   Isa isa_;
@@ -127,8 +131,9 @@ class CorrelationKernel : public Kernel {
   std::vector<Class> classes_;
   int64_t num_taps_ = 0;
   SourceRing ring_;
-  Extent3 box_;    ///< destinations j of a task, at most
-  Extent3 boxes_;  ///< tasks along each axis
+  int64_t tile_rows_ = 0;  ///< of a tile of short rows; 0: tiles run on through the rows
+  Extent3 box_;            ///< destinations j of a task, at most
+  Extent3 boxes_;          ///< tasks along each axis
   int64_t group_parts_ = 1;
   int64_t groups_per_part_ = 1;
   size_t shared_bytes_ = 0;

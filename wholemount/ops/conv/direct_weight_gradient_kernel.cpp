@@ -143,7 +143,8 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
     for (const AxisTap& d : g.d.classes.front().taps) {
       for (const AxisTap& h : g.h.classes.front().taps) {
         for (const AxisTap& w : g.w.classes.front().taps) {
-          scratch.tap_offsets[tap++] = ring_.tap_offset(g, jd, d.offset, h.offset, w.offset);
+          scratch.tap_offsets[tap++] =
+              ring_.tap_offset(g, jd - band.begin.d, d.offset, h.offset, w.offset);
         }
       }
     }

@@ -7,8 +7,8 @@
 namespace wholemount {
 
 SourceRing::SourceRing(const CorrelationGeometry& geometry, int64_t max_rows, int64_t max_columns,
-                       int64_t slack_voxels)
-    : depth_(geometry.d.span(1)),
+                       int64_t slack_voxels, int64_t planes)
+    : depth_(geometry.d.span(planes)),
       phases_h_(std::min(geometry.h.source_step, geometry.h.span(max_rows))),
       phases_w_(std::min(geometry.w.source_step, geometry.w.span(max_columns))),
       rows_(divide_up(geometry.h.span(max_rows), geometry.h.source_step)),
@@ -18,15 +18,15 @@ SourceRing::SourceRing(const CorrelationGeometry& geometry, int64_t max_rows, in
   block_voxels_ = checked_add(checked_multiply(plane_voxels_, depth_), slack_voxels);
 }
 
-int64_t SourceRing::tap_offset(const CorrelationGeometry& geometry, int64_t jd, int64_t od,
+int64_t SourceRing::tap_offset(const CorrelationGeometry& geometry, int64_t plane, int64_t od,
                                int64_t oh, int64_t ow) const {
-  const int64_t plane = (jd * geometry.d.source_step + od - geometry.d.min_offset) % depth_;
+  const int64_t z = (plane * geometry.d.source_step + od - geometry.d.min_offset) % depth_;
   const int64_t y = oh - geometry.h.min_offset;
   const int64_t x = ow - geometry.w.min_offset;
   const int64_t step_h = geometry.h.source_step;
   const int64_t step_w = geometry.w.source_step;
   const int64_t phase = (y % step_h) * phases_w_ + x % step_w;
-  return plane * plane_voxels_ + (phase * rows_ + y / step_h) * columns_ + x / step_w;
+  return z * plane_voxels_ + (phase * rows_ + y / step_h) * columns_ + x / step_w;
 }
 
 void SourceRing::load_planes(const Load& load, Isa isa, int64_t jd, int64_t& loaded) const {
@@ -54,8 +54,8 @@ void SourceRing::load_plane(const Load& load, Isa isa, size_t block_index,
   const int64_t x0 = load.box.begin.w * step_w + g.w.min_offset;
   const Box3& held = load.source;
   const bool plane_inside = !held.empty() && z >= held.begin.d && z < held.end.d;
-  float* plane =
-      load.block_scratch[block_index] + (relative_plane % depth_) * plane_voxels_ * pitch;
+  const int64_t slot = (relative_plane - load.box.begin.d * g.d.source_step) % depth_;
+  float* plane = load.block_scratch[block_index] + slot * plane_voxels_ * pitch;
 
   RowCopy row{};
   row.source_step = step_w * (block.plain ? 1 : 16);

@@ -23,23 +23,24 @@ namespace wholemount {
 class SourceRing {
  public:
   SourceRing() = default;
-  /// For boxes of at most `max_rows` x `max_columns` destinations; `slack_voxels` behind each block
-  /// may be read (their content is undefined).
+  /// For boxes of at most `max_rows` x `max_columns` destinations, `planes` destination planes at a
+  /// time; `slack_voxels` behind each block may be read (their content is undefined).
   SourceRing(const CorrelationGeometry& geometry, int64_t max_rows, int64_t max_columns,
-             int64_t slack_voxels);
+             int64_t slack_voxels, int64_t planes = 1);
 
   /// Voxels from a destination row to the next in the flat walk.
   [[nodiscard]] int64_t columns() const { return columns_; }
-  [[nodiscard]] int64_t depth() const { return depth_; }
+  /// Voxels from a source plane to the next.
+  [[nodiscard]] int64_t plane_voxels() const { return plane_voxels_; }
   /// Floats of one channel block.
   [[nodiscard]] int64_t block_floats(const ChannelBlock& block) const {
     return block_voxels_ * block.scratch_pitch();
   }
   [[nodiscard]] int64_t block_voxels() const { return block_voxels_; }
 
-  /// Voxel offset, in a block, of the tap (od, oh, ow) of destination (jd, begin of the box in h,
-  /// w); the flat walk adds row * columns() + column.
-  [[nodiscard]] int64_t tap_offset(const CorrelationGeometry& geometry, int64_t jd, int64_t od,
+  /// Voxel offset, in a block, of the tap (od, oh, ow) of the box's first destination in plane
+  /// `plane` of the box; the flat walk adds row * columns() + column.
+  [[nodiscard]] int64_t tap_offset(const CorrelationGeometry& geometry, int64_t plane, int64_t od,
                                    int64_t oh, int64_t ow) const;
 
   /// What is loaded.
@@ -52,9 +53,9 @@ class SourceRing {
     Box3 box;     ///< destinations j
     Box3 source;  ///< geometry->source_box(box): all else is taken as zero, never read
   };
-  /// Brings in the planes destination plane jd touches; `loaded` is the source plane (relative to
-  /// min_offset) up to which planes are there already, and is advanced. Start with
-  /// `loaded = jd * source_step`.
+  /// Brings in the planes that destination planes jd, jd + 1 ... (as many as are held at a time)
+  /// touch; `loaded` is the source plane (relative to min_offset) up to which planes are there
+  /// already, and is advanced. Start with `loaded = jd * source_step`.
   void load_planes(const Load& load, Isa isa, int64_t jd, int64_t& loaded) const;
 
  private:

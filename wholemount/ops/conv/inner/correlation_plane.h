@@ -18,7 +18,8 @@ struct CorrelationChunk {
 
 /// Where one destination block of the plane goes.
 struct CorrelationDestination {
-  float* origin;          ///< output (0, 0) of the plane; nullptr: not wanted
+  float* origin;          ///< output (0, 0) of the (first) plane; nullptr: not wanted
+  int64_t plane_pitch;    ///< floats from an output plane to the next
   int64_t row_pitch;      ///< floats from an output row to the next
   int64_t voxel_step;     ///< floats from an output voxel to the next
   int64_t channel_pitch;  ///< plain tensors: floats from a channel to the next
@@ -27,7 +28,7 @@ struct CorrelationDestination {
   bool stream;  ///< write past the caches; blocked tensors, origin 64-byte aligned
 };
 
-/// rows x columns outputs of one plane for one or two destination blocks:
+/// rows x columns outputs of a plane for one or two destination blocks:
 ///   out(r, c) = bias + sum over blocks, taps, lanes of weights * source(r * row_pitch + c +
 ///   offset)
 /// Rows and columns are walked as one flat run, so that narrow images fill the register tiles; the
@@ -45,6 +46,9 @@ struct CorrelationPlane {
   int64_t row_pitch;  ///< voxels
   int64_t rows;
   int64_t columns;
+  /// correlate_rows() takes several planes, whose sources are `plane_pitch` voxels apart.
+  int64_t planes;
+  int64_t plane_pitch;
   /// Sums between chunks: all tiles of the plane when num_chunks > 1, else one tile; a tile takes
   /// correlation_tile_voxels(num_destinations, tap_run) * num_destinations * 16 floats.
   float* accumulators;
