@@ -1,6 +1,7 @@
 #include "wholemount/base/cpu.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
@@ -10,6 +11,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <immintrin.h>
 #endif
 
 namespace wholemount {
@@ -108,6 +110,14 @@ std::string cpu_model() {
     if (text != std::string::npos) return line.substr(text);
   }
   return "unknown CPU";
+}
+
+void stream_fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
 }
 
 }  // namespace wholemount

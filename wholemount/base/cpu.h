@@ -41,4 +41,8 @@ struct Target {
 /// Marketing name of the CPU, e.g. "Intel(R) Xeon(R) Processor".
 [[nodiscard]] std::string cpu_model();
 
+/// To be called after stores past the caches (F16::stream), before another thread reads them: it
+/// would see them in any order otherwise.
+void stream_fence();
+
 }  // namespace wholemount

@@ -18,8 +18,10 @@ class SlabTasks {
     Box3 box;  ///< full width
   };
 
+  static constexpr int64_t kTaskBytes = int64_t{256} << 10;
+
   /// Bands hold about `bytes_per_task` of `desc`, at least one row.
-  explicit SlabTasks(const TensorDesc& desc, int64_t bytes_per_task = int64_t{256} << 10)
+  explicit SlabTasks(const TensorDesc& desc, int64_t bytes_per_task = kTaskBytes)
       : extent_(desc.extent), blocks_(desc.num_blocks()), n_(desc.n) {
     const int64_t row_bytes = checked_multiply(checked_multiply(desc.extent.w, desc.block_width()),
                                                dtype_bytes(desc.dtype));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wholemount/base/cpu.h"
 #include "wholemount/ops/conv/inner/gemm_tile.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
 
@@ -192,7 +193,7 @@ void GemmCorrelationKernel::run(int phase, int64_t task, const KernelArgs& args)
       multiply_chunk(one, first, std::min(first + chunk_voxels_, voxels), scratch, args);
     }
   }
-  WM_PICK_ISA(isa_, gemm_fence)();
+  stream_fence();
 }
 
 void GemmCorrelationKernel::fill_bias(const Scratch& scratch, const KernelArgs& args) const {

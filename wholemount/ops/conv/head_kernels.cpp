@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wholemount/base/cpu.h"
 #include "wholemount/ops/conv/inner/head_rows.h"
 #include "wholemount/ops/conv/inner/rows.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
@@ -117,7 +118,7 @@ class HeadCorrelation : public Kernel {
     for (int64_t d = one.box.begin.d; d < one.box.end.d; ++d) {
       for (int64_t h = one.box.begin.h; h < one.box.end.h; ++h) run_row(one.n, d, h, args);
     }
-    WM_PICK_ISA(isa_, head_fence)();
+    stream_fence();
   }
 
  protected:

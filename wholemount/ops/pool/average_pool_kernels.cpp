@@ -26,7 +26,8 @@ class AveragePoolKernelBase : public Kernel {
   AveragePoolKernelBase(const char* name, const PoolSpec& spec, const TensorDesc& x,
                         const TensorDesc& written, const PrepareContext& context)
       : geometry_("average_pool", spec, x.extent),
-        tasks_(written),
+        tasks_(written,
+               written.extent == x.extent ? SlabTasks::kTaskBytes : geometry_.task_bytes()),
         block_width_(x.block_width()),
         add_row_(WM_PICK_ISA(context.target.isa, add_weighted_row)),
         name_(std::string(name) + "_" + std::string(isa_name(context.target.isa))),

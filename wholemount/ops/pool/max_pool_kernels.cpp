@@ -1,5 +1,6 @@
 #include "wholemount/ops/pool/max_pool_kernels.h"
 
+#include "wholemount/base/cpu.h"
 #include "wholemount/ops/pool/max_pool_rows.h"
 #include "wholemount/ops/pool/pool_geometry.h"
 #include "wholemount/tensor/load_transform.h"
@@ -8,6 +9,10 @@
 namespace wholemount {
 
 namespace {
+
+/// Larger gradients leave the caches before they are read again: written past them they need not be
+/// brought in first.
+constexpr int64_t kStreamBytes = int64_t{16} << 20;
 
 /// What is the same for all rows of a task.
 MaxPoolRow row_template(const PoolGeometry& geometry, const TensorView& x,
@@ -45,7 +50,7 @@ class MaxPoolKernel final : public Kernel {
  public:
   MaxPoolKernel(const PoolSpec& spec, const PrepareContext& context)
       : geometry_("max_pool", spec, context.inputs[0].extent),
-        tasks_(context.outputs[0]),
+        tasks_(context.outputs[0], geometry_.task_bytes()),
         isa_(context.target.isa),
         row_(WM_PICK_ISA(context.target.isa, max_pool_row)),
         flops_(checked_multiply(context.outputs[0].num_elements(), geometry_.window_size())),
@@ -114,6 +119,7 @@ class MaxPoolBackwardKernel final : public Kernel {
         row_floats_(checked_multiply(geometry_.w.output, context.inputs[0].block_width())) {
     for (const TensorDesc& desc : context.inputs) traffic_ += static_cast<int64_t>(desc.bytes());
     traffic_ += static_cast<int64_t>(context.outputs[0].bytes());
+    stream_ = static_cast<int64_t>(context.outputs[0].bytes()) >= kStreamBytes;
     flops_ = checked_multiply(context.inputs[1].num_elements(), geometry_.window_size());
     // All interior bands are alike; the first and the last hold at most the rest.
     for (int64_t task = 0; task < tasks_.count(); ++task) {
@@ -154,6 +160,7 @@ class MaxPoolBackwardKernel final : public Kernel {
         gather_row(task, windows, d, h, args, taps);
       }
     }
+    if (stream_) stream_fence();
   }
 
  private:
@@ -210,6 +217,8 @@ class MaxPoolBackwardKernel final : public Kernel {
     row.num_windows_w = geometry_.w.output;
     row.base = base.desc.n == 0 ? nullptr : base.at<float>(task.n, task.block, d, h);
     row.grad_x = grad_x.at<float>(task.n, task.block, d, h);
+    row.stream = stream_ && row.base != row.grad_x && row.block_width == 16 &&
+                 reinterpret_cast<uintptr_t>(row.grad_x) % 64 == 0;
     backward_row_(row);
   }
 
@@ -220,6 +229,7 @@ class MaxPoolBackwardKernel final : public Kernel {
   void (*backward_row_)(const MaxPoolBackwardRow&);
   int64_t row_floats_;
   int64_t scratch_rows_ = 0;
+  bool stream_ = false;
   int64_t flops_ = 0;
   int64_t traffic_ = 0;
 };

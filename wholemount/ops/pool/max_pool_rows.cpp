@@ -245,7 +245,11 @@ void blocked_backward_row(const MaxPoolBackwardRow& row) {
         });
       }
     }
-    sum.store(row.grad_x + w * 16);
+    if (row.stream) {
+      sum.stream(row.grad_x + w * 16);
+    } else {
+      sum.store(row.grad_x + w * 16);
+    }
   }
 }
 

@@ -54,6 +54,8 @@ struct MaxPoolBackwardRow {
   int64_t num_windows_w;
   const float* base;  ///< or null; may be grad_x
   float* grad_x;
+  /// Blocked tensors: write past the caches; grad_x is 64-byte aligned. Follow with stream_fence().
+  bool stream;
 };
 
 WM_DECLARE_PER_ISA(void max_pool_row(const MaxPoolRow& row);

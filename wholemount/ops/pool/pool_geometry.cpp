@@ -1,6 +1,7 @@
 #include "wholemount/ops/pool/pool_geometry.h"
 
 #include "wholemount/base/error.h"
+#include "wholemount/tensor/slab_tasks.h"
 
 namespace wholemount {
 
@@ -38,6 +39,13 @@ PoolGeometry::PoolGeometry(const std::string& op_name, const PoolSpec& spec, con
     throw ConfigError(op_name + ": kernel " + to_string(spec.kernel) +
                       " has more than 2^24 voxels");
   }
+}
+
+int64_t PoolGeometry::task_bytes() const {
+  const int64_t voxels_per_output =
+      checked_multiply(checked_multiply(std::min(d.stride, d.input), std::min(h.stride, h.input)),
+                       std::min(w.stride, w.input));
+  return std::max<int64_t>(SlabTasks::kTaskBytes / voxels_per_output, 1);
 }
 
 Box3 PoolGeometry::voxels_of(const Box3& windows) const {

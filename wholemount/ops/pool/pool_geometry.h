@@ -48,6 +48,8 @@ struct PoolGeometry {
   [[nodiscard]] Box3 voxels_of(const Box3& windows) const;
   /// The windows that touch a box of voxels.
   [[nodiscard]] Box3 windows_touching(const Box3& voxels) const;
+  /// Bytes of outputs that come from about SlabTasks::kTaskBytes of inputs: what a task makes.
+  [[nodiscard]] int64_t task_bytes() const;
   /// Voxels in one window.
   [[nodiscard]] int64_t window_size() const { return d.kernel * h.kernel * w.kernel; }
 };

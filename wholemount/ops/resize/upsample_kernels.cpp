@@ -1,5 +1,6 @@
 #include "wholemount/ops/resize/upsample_kernels.h"
 
+#include "wholemount/base/cpu.h"
 #include "wholemount/ops/resize/upsample_axis.h"
 #include "wholemount/ops/resize/upsample_rows.h"
 #include "wholemount/tensor/load_transform.h"
@@ -82,8 +83,7 @@ class UpsampleKernel final : public UpsampleKernelBase {
   UpsampleKernel(const UpsampleSpec& spec, const PrepareContext& context)
       : UpsampleKernelBase("upsample", spec, context.inputs[0], context.outputs[0],
                            context.outputs[0], context.target.isa),
-        expand_(WM_PICK_ISA(context.target.isa, expand_row)),
-        fence_(WM_PICK_ISA(context.target.isa, upsample_fence)) {
+        expand_(WM_PICK_ISA(context.target.isa, expand_row)) {
     // An inner voxel of a row that is long enough shows the weights of every phase.
     const UpsampleAxis inner(spec.mode, spec.factor.w, 3);
     for (int64_t phase = 0; phase < spec.factor.w; ++phase) {
@@ -127,12 +127,11 @@ class UpsampleKernel final : public UpsampleKernelBase {
         expand_(expand);
       }
     }
-    if (expand.stream) fence_();
+    if (expand.stream) stream_fence();
   }
 
  private:
   void (*expand_)(const ExpandRow&);
-  void (*fence_)();
   std::vector<float> weights_;
   int64_t begins_before_ = 0;
 };

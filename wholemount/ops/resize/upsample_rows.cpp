@@ -129,12 +129,6 @@ void expand_row(const ExpandRow& row) {
   row.stream ? expand_blocked<true>(row) : expand_blocked<false>(row);
 }
 
-void upsample_fence() {
-#if defined(__AVX2__)
-  _mm_sfence();
-#endif
-}
-
 namespace {
 
 void contract_plain_voxel(const ContractRow& row, const ContractRow::Weights& weights, int64_t w) {

@@ -31,7 +31,7 @@ struct ExpandRow {
   const float* weight;  ///< `factor` interior weights of the second tap
   int64_t
       begins_before;  ///< phases below it read the voxel before and this one, else this and next
-  /// Blocked tensors: write past the caches; y is 64-byte aligned. Follow with upsample_fence().
+  /// Blocked tensors: write past the caches; y is 64-byte aligned. Follow with stream_fence().
   bool stream = false;
 };
 
@@ -54,7 +54,7 @@ struct ContractRow {
 };
 
 WM_DECLARE_PER_ISA(void combine_rows(const CombineRows& rows);
-                   void expand_row(const ExpandRow& row); void upsample_fence();
+                   void expand_row(const ExpandRow& row);
                    void contract_row(const ContractRow& row);)
 
 }  // namespace wholemount

@@ -127,12 +127,6 @@ void gemm_run(const GemmRun& run) {
   }
 }
 
-void gemm_fence() {
-#if defined(__AVX2__)
-  _mm_sfence();
-#endif
-}
-
 int32_t gemm_max_columns() { return kMaxColumns; }
 
 int64_t gemm_tile_voxels() { return kTileVoxels1; }

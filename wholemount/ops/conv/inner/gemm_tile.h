@@ -29,11 +29,8 @@ struct GemmRun {
   int64_t prefetch;
 };
 /// At pitch 16 reads (and drops) up to gemm_tile_voxels() voxels behind the last one; at pitch 32
-/// nothing.
+/// nothing. The last run of a task is to be followed by stream_fence().
 WM_DECLARE_PER_ISA(void gemm_run(const GemmRun& run);)
-/// To be called after the last run of a task: other threads see streamed outputs in order only
-/// behind a fence.
-WM_DECLARE_PER_ISA(void gemm_fence();)
 WM_DECLARE_PER_ISA(int32_t gemm_max_columns();)
 /// Runs of a multiple of this many voxels waste nothing.
 WM_DECLARE_PER_ISA(int64_t gemm_tile_voxels();)

@@ -140,10 +140,4 @@ void head_sums(const HeadSums& row) { WM_FOR_CHANNELS(WM_SUMS) }
 #undef WM_SPREAD
 #undef WM_SUMS
 
-void head_fence() {
-#if defined(__AVX2__)
-  _mm_sfence();
-#endif
-}
-
 }  // namespace wholemount::WM_ISA

@@ -38,10 +38,9 @@ struct SpreadRow {
   const float* bias;     ///< sixteen
   float* out;
   int64_t count;  ///< voxels
-  bool stream;    ///< write past the caches; out is 64-byte aligned. Follow with head_fence().
+  bool stream;    ///< write past the caches; out is 64-byte aligned. Follow with stream_fence().
 };
 WM_DECLARE_PER_ISA(void spread_row(const SpreadRow& row);)
-WM_DECLARE_PER_ISA(void head_fence();)
 
 /// sums[c][l] += sum over v of factors[c][v] * block(v)[l]; a row is summed in registers first.
 struct HeadSums {

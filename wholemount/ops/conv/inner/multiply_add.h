@@ -35,6 +35,11 @@ inline Broadcast broadcast_in_order(const float* x) {
   asm volatile("vbroadcastss %1, %0" : "=v"(result) : "m"(*x));
   return result;
 }
+inline F16 load_in_order(const float* x) {
+  F16 result;
+  asm volatile("vmovups %1, %0" : "=v"(result.v) : "m"(*reinterpret_cast<const __m512_u*>(x)));
+  return result;
+}
 
 #elif defined(__AVX2__)
 

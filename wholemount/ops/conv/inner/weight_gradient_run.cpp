@@ -119,34 +119,9 @@ void sum_neighbours(const WeightGradientRun& run, int32_t first_tap, int32_t lan
   }
 }
 
-/// kVoxels steps of sum_plain_rows, after which the pointers stand behind them. They are hidden
-/// from the compiler, which else makes indices of them: a multiply-add whose operand is addressed
-/// by base and index takes two places in the scheduler.
-template <int kRows, int kRow, int kVoxels>
-inline void sum_plain_voxels(const float* coarse, const float* ahead, const float* (&fine)[kRows],
-                             F16 (&sum)[kRows * kRow]) {
-#pragma GCC unroll 4
-  for (int voxel = 0; voxel < kVoxels; ++voxel) {
-    __builtin_prefetch(ahead + voxel * 16, 0, 2);
-    const F16 y = load_operand(coarse + voxel * 16);
-#pragma GCC unroll 9
-    for (int row = 0; row < kRows; ++row) {
-#pragma GCC unroll 5
-      for (int tap = 0; tap < kRow; ++tap) {
-        multiply_add_in_order(sum[row * kRow + tap], y, fine[row] + (voxel + tap) * 4);
-      }
-    }
-  }
-#pragma GCC unroll 9
-  for (int row = 0; row < kRows; ++row) {
-    fine[row] += kVoxels * 4;
-    asm("" : "+r"(fine[row]));
-  }
-}
-
-/// The same for nine taps that are three rows of three neighbours: each fine voxel is loaded once
-/// for the taps of its row and meets the three coarse voxels it belongs to; those outside the row
-/// count as zero.
+/// Nine taps that are three rows of three neighbours, few coarse channels: each fine voxel is
+/// loaded once for the taps of its row and meets the three coarse voxels it belongs to; those
+/// outside the row count as zero.
 template <int kChannels>
 void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap) {
   const float* fine[3];
@@ -201,33 +176,76 @@ void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap) {
   }
 }
 
-/// Plain fine tensors whose taps come as kRows rows of kRow neighbours: all taps of a channel at
-/// once, so that a coarse voxel is loaded once for all of them and nine pointers suffice.
+/// Plain fine tensors whose taps come as rows of kRow neighbours: kRows rows from `first_row` on,
+/// of one channel, at once. Fine voxel j belongs to tap t of coarse voxel j - t (zero outside the
+/// run), and the last kRow coarse voxels stay in registers: each voxel of either side is loaded
+/// once, so that the multiply-adds and not the loads are the limit.
 template <int kRows, int kRow>
-void sum_plain_rows(const WeightGradientRun& run) {
+void sum_plain_rows(const WeightGradientRun& run, int32_t first_row) {
   for (int32_t lane = 0; lane < run.lanes; ++lane) {
     const float* fine[kRows];
 #pragma GCC unroll 9
     for (int row = 0; row < kRows; ++row) {
-      fine[row] = run.fine + run.tap_offsets[row * kRow] * 4 + lane;
+      fine[row] = run.fine + run.tap_offsets[(first_row + row) * kRow] * 4 + lane;
     }
-    F16 sum[kRows * kRow];
-#pragma GCC unroll 27
-    for (int tap = 0; tap < kRows * kRow; ++tap) sum[tap] = F16::zero();
+    F16 sum[kRows][kRow];
+#pragma GCC unroll 9
+    for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 5
+      for (int tap = 0; tap < kRow; ++tap) sum[row][tap] = F16::zero();
+    }
     const float* coarse = run.coarse[0];
     // Without a next plane the line at hand is asked for once more, which costs nothing.
-    const float* ahead = run.next_coarse != nullptr && lane == 0 ? run.next_coarse : coarse;
-    int64_t i = 0;
-    for (; i + 4 <= run.length; i += 4) {
-      sum_plain_voxels<kRows, kRow, 4>(coarse + i * 16, ahead + i * 16, fine, sum);
+    const bool asks = run.next_coarse != nullptr && lane == 0 && first_row == 0;
+    const float* ahead = asks ? run.next_coarse : coarse;
+    F16 y[kRow];
+#pragma GCC unroll 5
+    for (int tap = 0; tap < kRow; ++tap) y[tap] = F16::zero();
+    int64_t j = 0;
+    for (; j + kRow <= run.length; j += kRow) {
+#pragma GCC unroll 5
+      for (int step = 0; step < kRow; ++step) {
+        __builtin_prefetch(ahead + (j + step) * 16, 0, 2);
+        y[step] = load_in_order(coarse + (j + step) * 16);
+#pragma GCC unroll 9
+        for (int row = 0; row < kRows; ++row) {
+          const Broadcast x = broadcast_in_order(fine[row] + step * 4);
+#pragma GCC unroll 5
+          for (int tap = 0; tap < kRow; ++tap) {
+            multiply_add_in_order(sum[row][tap], y[(step - tap + kRow) % kRow], x);
+          }
+        }
+      }
+#pragma GCC unroll 9
+      for (int row = 0; row < kRows; ++row) {
+        fine[row] += kRow * 4;
+        // Hidden from the compiler, which else makes an index of it: an address of base and index
+        // takes two places in the scheduler.
+        asm("" : "+r"(fine[row]));
+      }
     }
-    for (; i < run.length; ++i) {
-      sum_plain_voxels<kRows, kRow, 1>(coarse + i * 16, ahead + i * 16, fine, sum);
+    for (; j < run.length + kRow - 1; ++j) {
+      // The newest coarse voxel comes last, as the loop above has left them.
+#pragma GCC unroll 5
+      for (int tap = 0; tap + 1 < kRow; ++tap) y[tap] = y[tap + 1];
+      y[kRow - 1] = j < run.length ? load_operand(coarse + j * 16) : F16::zero();
+#pragma GCC unroll 9
+      for (int row = 0; row < kRows; ++row) {
+        const Broadcast x = broadcast_in_order(fine[row]);
+#pragma GCC unroll 5
+        for (int tap = 0; tap < kRow; ++tap) {
+          multiply_add_in_order(sum[row][tap], y[kRow - 1 - tap], x);
+        }
+        fine[row] += 4;
+      }
     }
-#pragma GCC unroll 27
-    for (int tap = 0; tap < kRows * kRow; ++tap) {
-      float* out = run.sums[0] + (tap * 4 + lane) * 16;
-      (F16::load(out) + sum[tap]).store(out);
+#pragma GCC unroll 9
+    for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 5
+      for (int tap = 0; tap < kRow; ++tap) {
+        float* out = run.sums[0] + (((first_row + row) * kRow + tap) * 4 + lane) * 16;
+        (F16::load(out) + sum[row][tap]).store(out);
+      }
     }
   }
 }
@@ -392,9 +410,11 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
 #if defined(__AVX512F__)
   if (run.pitch == 4) {
     if (are_rows(run, 9, 3)) {
-      sum_plain_rows<9, 3>(run);
+      // All 27 sums at once leave too few registers.
+      sum_plain_rows<5, 3>(run, 0);
+      sum_plain_rows<4, 3>(run, 5);
     } else if (are_rows(run, 5, 5)) {
-      sum_plain_rows<5, 5>(run);
+      sum_plain_rows<5, 5>(run, 0);
     } else if (run.lanes == 1) {
       sum_plain<9, 1>(run);
     } else if (run.lanes == 2) {
