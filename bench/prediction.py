@@ -76,8 +76,8 @@ def configurations():
     jobs.append(unet(32, "144"))
     jobs.append(unet(32, "144", budget="6G"))
     jobs.append(unet(32, "144", budget="3G"))
-    jobs.append(unet(64, "144", steps=2))
-    jobs.append(unet(64, "144", budget="8G", steps=2))
+    jobs.append(unet(64, "144"))
+    jobs.append(unet(64, "144", budget="8G"))
     jobs += [mcnn(8), mcnn(32), mcnn(8, 0.5), mcnn(8, "floor")]
     return jobs
 

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -15,6 +17,10 @@ struct CalibrateOptions {
   CommonOptions common;
   std::string disk = ".";
 };
+
+std::string rate(double seconds_per_unit, const char* unit) {
+  return seconds_per_unit > 0 ? fmt::format("{:.1f} {}", 1e-9 / seconds_per_unit, unit) : "-";
+}
 
 void run_calibrate(const CalibrateOptions& all) {
   const CommonOptions& options = all.common;
@@ -35,8 +41,12 @@ void run_calibrate(const CalibrateOptions& all) {
     json["disk_read_gbytes_per_second"] = model.disk_read_bytes_per_second / 1e9;
     json["disk_write_gbytes_per_second"] = model.disk_write_bytes_per_second / 1e9;
     json["disk_compute_share"] = model.disk_compute_share;
-    json["flops_per_second"] = model.flops_per_second;
-    json["bytes_per_second"] = model.bytes_per_second;
+    for (const auto& [name, cost] : model.kernel_costs) {
+      json["kernel_costs"][name] = {{"seconds_per_flop", cost.per_flop},
+                                    {"seconds_per_byte", cost.per_byte},
+                                    {"seconds_per_shared_byte", cost.per_shared_byte},
+                                    {"seconds_per_phase", cost.per_phase}};
+    }
     json["file"] = path.string();
     json["seconds"] = seconds;
     std::printf("%s\n", json.dump(2).c_str());
@@ -52,13 +62,12 @@ void run_calibrate(const CalibrateOptions& all) {
       "%.0f %% slower; %s)\n\n",
       model.disk_read_bytes_per_second / 1e9, model.disk_write_bytes_per_second / 1e9,
       100.0 * model.disk_compute_share, all.disk.c_str());
-  for (const auto& [name, rate] : model.flops_per_second) {
-    std::printf("%-44s %8.1f GFLOPS  %5.1f %% of peak\n", name.c_str(), rate / 1e9,
-                100.0 * rate / model.peak_flops_per_second);
-  }
-  for (const auto& [name, rate] : model.bytes_per_second) {
-    std::printf("%-44s %8.1f GB/s    %5.1f %% of copy\n", name.c_str(), rate / 1e9,
-                100.0 * rate / model.copy_bytes_per_second);
+  std::printf("%-44s %12s %12s %12s %10s\n", "a kernel's time is the sum of", "operations",
+              "traffic", "its scratch", "phases");
+  for (const auto& [name, cost] : model.kernel_costs) {
+    std::printf("%-44s %12s %12s %12s %10s\n", name.c_str(), rate(cost.per_flop, "GFLOPS").c_str(),
+                rate(cost.per_byte, "GB/s").c_str(), rate(cost.per_shared_byte, "GB/s").c_str(),
+                cost.per_phase > 0 ? fmt::format("{:.1f} us", cost.per_phase * 1e6).c_str() : "-");
   }
   std::printf("\nsaved to %s (%.1f s)\n", path.c_str(), seconds);
 }

@@ -16,6 +16,9 @@ constexpr size_t kBlockBytes = size_t{8} << 20;
 /// Of each direction.
 constexpr size_t kBlocks = 64;
 constexpr auto kBytes = static_cast<double>(kBlocks * kBlockBytes);
+/// Small requests, whose time beyond that of their bytes is what each request costs.
+constexpr size_t kSmallBytes = size_t{64} << 10;
+constexpr size_t kSmallRequests = 256;
 
 /// Rates far from those of one direction alone say more about the moment than about the disk.
 constexpr double kLeastSharing = 0.4;
@@ -96,6 +99,17 @@ class Traffic {
       });
     }
   }
+  void begin_small_reads() {
+    begin_ = monotonic_seconds();
+    last_read_ = reader_.submit([this] {
+      for (size_t i = 0; i < kSmallRequests; ++i) {
+        // Apart, as the channel blocks of a window are.
+        const size_t offset = i * (2 * kBlocks * kBlockBytes / kSmallRequests);
+        file_.read(offset, read_.data(), kSmallBytes);
+      }
+      read_end_ = monotonic_seconds();
+    });
+  }
   [[nodiscard]] bool busy() const {
     return (last_read_ >= 0 && !reader_.done(last_read_)) ||
            (last_write_ >= 0 && !writer_.done(last_write_));
@@ -154,6 +168,11 @@ DiskRates measure_disk_rates(const std::string& folder, ThreadPool& pool) {
       std::clamp((read_seconds + write_seconds) / both_seconds, kLeastSharing, kMostSharing);
   rates.read_bytes_per_second = kBytes / read_seconds * sharing;
   rates.write_bytes_per_second = kBytes / write_seconds * sharing;
+  traffic.begin_small_reads();
+  static_cast<void>(compute.rate(busy));
+  constexpr auto kSmallTotal = static_cast<double>(kSmallBytes * kSmallRequests);
+  rates.request_seconds =
+      std::max((traffic.seconds() - kSmallTotal * read_seconds / kBytes) / kSmallRequests, 0.0);
   rates.compute_share = std::clamp(1 - beside / alone, 0.0, kMostComputeShare);
   return rates;
 }

@@ -13,6 +13,7 @@ namespace wholemount {
 struct DiskRates {
   double read_bytes_per_second = 0;
   double write_bytes_per_second = 0;
+  double request_seconds = 0;  ///< of each request, beside the time of its bytes
   /// The part of the compute threads' time that is lost while the disk is busy: transfers take CPU
   /// time and memory bandwidth.
   double compute_share = 0;

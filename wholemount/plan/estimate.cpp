@@ -82,7 +82,11 @@ class Estimator {
         const double read = static_cast<double>(cut->read_bytes) / spec_.disk_read_bytes_per_second;
         const double write =
             static_cast<double>(cut->write_bytes) / spec_.disk_write_bytes_per_second;
-        disk = read + write;
+        disk = read + write + static_cast<double>(cut->num_requests) * spec_.disk_request_seconds;
+        // Shared planes are copied by the thread that reads, which meanwhile reads nothing.
+        if (spec_.window_bytes_per_second > 0) {
+          disk += static_cast<double>(cut->kept_bytes) / spec_.window_bytes_per_second;
+        }
         const double fill = disk / static_cast<double>(std::max<int64_t>(cut->num_groups, 1));
         seconds = std::max(seconds * cut->imbalance + spec_.disk_compute_share * disk, disk) + fill;
       }
@@ -115,7 +119,8 @@ class Estimator {
     });
     for (const int32_t v : writes_) {
       const Version& version = schedule_.versions[static_cast<size_t>(v)];
-      double left = static_cast<double>(bytes_of(version)) / spec_.disk_write_bytes_per_second;
+      double left = static_cast<double>(bytes_of(version)) / spec_.disk_write_bytes_per_second +
+                    spec_.disk_request_seconds;
       result_.disk_seconds += left;
       int32_t& last = last_[static_cast<size_t>(v)];
       const bool hurried = policies_.hurried_writes.contains(version.value);
@@ -144,7 +149,8 @@ class Estimator {
     });
     for (const int32_t v : reads) {
       const Version& version = schedule_.versions[static_cast<size_t>(v)];
-      double left = static_cast<double>(bytes_of(version)) / spec_.disk_read_bytes_per_second;
+      double left = static_cast<double>(bytes_of(version)) / spec_.disk_read_bytes_per_second +
+                    spec_.disk_request_seconds;
       result_.disk_seconds += left;
       const int32_t earliest = on_disk_after(version.value);
       int32_t step = version.created;

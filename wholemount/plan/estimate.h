@@ -64,7 +64,9 @@ struct Estimate {
 struct EstimateSpec {
   double disk_read_bytes_per_second = 0;
   double disk_write_bytes_per_second = 0;
-  double disk_compute_share = 0;  ///< of compute time, lost while the disk is busy
+  double disk_request_seconds = 0;     ///< of each request, beside the time of its bytes
+  double window_bytes_per_second = 0;  ///< planes that two windows share are copied at; 0: at once
+  double disk_compute_share = 0;       ///< of compute time, lost while the disk is busy
   size_t alignment = 64;
   bool unshared = false;  ///< no in-place reuse
 };

@@ -81,6 +81,9 @@ int64_t kept_values(const Tape& tape, const Schedule& schedule) {
       });
 }
 
+/// Threads that share the memory's rate about evenly; more of them do not make one slower.
+constexpr int kThreadsOfCopy = 4;
+
 class Planner {
  public:
   Planner(const Tape& tape, const PlanSpec& spec, const TimeModel& time)
@@ -91,6 +94,10 @@ class Planner {
     search_.max_work = kMaxWork;
     search_.estimate.disk_read_bytes_per_second = time.disk_read_bytes_per_second;
     search_.estimate.disk_write_bytes_per_second = time.disk_write_bytes_per_second;
+    search_.estimate.disk_request_seconds = time.disk_request_seconds;
+    // A copy reads and writes, on one of the threads the rate was measured with.
+    search_.estimate.window_bytes_per_second =
+        time.copy_bytes_per_second / (2.0 * std::min(spec.num_threads, kThreadsOfCopy));
     search_.estimate.disk_compute_share = time.disk_compute_share;
     search_.estimate.alignment = kAlignment;
     search_.estimate.unshared = spec.unshared;

@@ -173,6 +173,9 @@ class Cutter {
           if (cut_.tensors[t].output) written[t] += planes;
           const int64_t bytes = planes * units_[t].bytes * units_[t].blocks;
           (cut_.tensors[t].output ? cut_.write_bytes : cut_.read_bytes) += bytes;
+          if (planes > 0) cut_.num_requests += units_[t].blocks;
+          if (!cut_.tensors[t].output)
+            cut_.kept_bytes += known * units_[t].bytes * units_[t].blocks;
           before[t] = window;
         }
       }

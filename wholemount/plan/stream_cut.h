@@ -62,10 +62,12 @@ struct StreamCut {
   /// are two windows of each: one computed on, one in transfer.
   std::vector<size_t> window_bytes;
   std::vector<int64_t> window_block_bytes;
-  int64_t read_bytes = 0;   ///< from disk, all phases; planes of two windows are read once
-  int64_t write_bytes = 0;  ///< to disk
-  int64_t num_groups = 0;   ///< of all phases
-  double imbalance = 1;     ///< how much longer the tasks take because groups end together
+  int64_t read_bytes = 0;    ///< from disk, all phases; planes of two windows are read once
+  int64_t write_bytes = 0;   ///< to disk
+  int64_t num_requests = 0;  ///< reads and writes: one a channel block of a window
+  int64_t kept_bytes = 0;    ///< copied from a window to the next
+  int64_t num_groups = 0;    ///< of all phases
+  double imbalance = 1;      ///< how much longer the tasks take because groups end together
 };
 
 /// Cuts the kernel's tasks into groups. nullopt where that is impossible or gains nothing: the

@@ -5,18 +5,13 @@
 namespace wholemount {
 
 double TimeModel::seconds(const Kernel& kernel) const {
-  const std::string name = kernel.name();
-  const auto flops = static_cast<double>(kernel.flops());
-  const auto bytes = static_cast<double>(kernel.traffic_bytes());
-  const double overhead = kernel.num_phases() * dispatch_seconds;
-  if (const auto rate = flops_per_second.find(name); rate != flops_per_second.end()) {
-    return flops / rate->second + overhead;
+  const KernelWork work = work_of(kernel);
+  if (const auto cost = kernel_costs.find(kernel.name()); cost != kernel_costs.end()) {
+    return cost->second.seconds(work);
   }
-  if (const auto rate = bytes_per_second.find(name); rate != bytes_per_second.end()) {
-    return bytes / rate->second + overhead;
-  }
-  return std::max(flops / (0.5 * peak_flops_per_second), bytes / (0.7 * copy_bytes_per_second)) +
-         overhead;
+  return std::max(work.flops / (0.5 * peak_flops_per_second),
+                  work.bytes / (0.7 * copy_bytes_per_second)) +
+         work.phases * dispatch_seconds;
 }
 
 TimeModel default_time_model(int num_threads) {
@@ -27,6 +22,7 @@ TimeModel default_time_model(int num_threads) {
   model.dispatch_seconds = 5e-6;
   model.disk_read_bytes_per_second = 1e9;
   model.disk_write_bytes_per_second = 5e8;
+  model.disk_request_seconds = 1e-4;
   model.disk_compute_share = 0.05;
   return model;
 }

@@ -4,14 +4,13 @@
 #include <map>
 #include <string>
 
-#include "wholemount/graph/kernel.h"
+#include "wholemount/plan/kernel_cost.h"
 
 namespace wholemount {
 
 /// What `calibrate` measured on this machine, for one instruction set and number of threads.
-/// A kernel takes flops / rate or bytes / rate of its class, whichever limits it, plus
-/// phases * dispatch_seconds; a class that was not measured takes
-/// max(flops / (peak / 2), bytes / (0.7 * copy bandwidth)).
+/// A kernel takes what the costs of its class come to; one of a class that was not measured takes
+/// max(flops / (peak / 2), bytes / (0.7 * copy bandwidth)) + phases * dispatch_seconds.
 struct TimeModel {
   std::string machine;  ///< CPU model, instruction set and threads it was measured with
   double peak_flops_per_second = 0;
@@ -21,11 +20,9 @@ struct TimeModel {
   /// same time takes R / read + W / write seconds.
   double disk_read_bytes_per_second = 0;
   double disk_write_bytes_per_second = 0;
-  double disk_compute_share = 0;  ///< of compute time, lost while the disk is busy
-  /// By Kernel::name(): effective operations per second where they limit.
-  std::map<std::string, double> flops_per_second;
-  /// By Kernel::name(): traffic bytes per second where they limit.
-  std::map<std::string, double> bytes_per_second;
+  double disk_request_seconds = 0;  ///< of each request, beside the time of its bytes
+  double disk_compute_share = 0;    ///< of compute time, lost while the disk is busy
+  std::map<std::string, KernelCost> kernel_costs;  ///< by Kernel::name()
   bool measured = false;  ///< false: the built-in guess, used until `calibrate` has run
 
   /// Predicted seconds of one run of the kernel.

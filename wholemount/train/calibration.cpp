@@ -24,19 +24,24 @@ namespace wholemount {
 
 namespace {
 
-struct ClassTotal {
-  double flops = 0;
-  double bytes = 0;
-  double seconds = 0;
-};
-
 struct CalibrationJob {
   Network network;
   SegmentationLossSpec loss;
   Extent3 extent;
 };
 
-/// Small steps of every net, so that each kernel a net can meet has a rate.
+UNet3dSpec unet(int64_t filters, int64_t channels, int64_t outputs, NormKind norm) {
+  UNet3dSpec net;
+  net.filters = filters;
+  net.levels = 5;
+  net.in_channels = channels;
+  net.out_channels = outputs;
+  net.norm = norm;
+  return net;
+}
+
+/// Steps of every net, small and large, narrow and wide: each kernel a net can meet is seen at work
+/// that fits the caches and at work that does not, with few weights and with many.
 std::vector<CalibrationJob> calibration_jobs() {
   SegmentationLossSpec regions;
   regions.target = TargetKind::regions;
@@ -45,29 +50,40 @@ std::vector<CalibrationJob> calibration_jobs() {
   classes.target = TargetKind::classes;
   classes.terms = {{LossName::ce, 1.0}};
   std::vector<CalibrationJob> jobs;
-  UNet3dSpec net;
-  net.filters = 16;
-  net.levels = 4;
-  jobs.push_back({unet3d_network(net), regions, {64, 96, 96}});
-  net.filters = 32;
-  net.in_channels = 4;
-  net.out_channels = 3;
-  net.norm = NormKind::batch;
-  jobs.push_back({unet3d_network(net), regions, {32, 48, 48}});
+  jobs.push_back({unet3d_network(unet(16, 1, 1, NormKind::instance)), regions, {48, 48, 48}});
+  jobs.push_back({unet3d_network(unet(16, 1, 1, NormKind::instance)), regions, {96, 96, 96}});
+  jobs.push_back({unet3d_network(unet(32, 4, 3, NormKind::batch)), regions, {48, 64, 48}});
+  UNet3dSpec upsampling = unet(16, 2, 3, NormKind::group);
+  upsampling.decoder = UNet3dSpec::Decoder::upsample;
+  jobs.push_back({unet3d_network(upsampling), classes, {32, 64, 64}});
   McnnSpec field;
   field.in_channels = 3;
   field.classes = 13;
   jobs.push_back({mcnn_network(field), classes, {1, 512, 640}});
+  jobs.push_back({mcnn_network(field), classes, {1, 1024, 1280}});
+  jobs.push_back({unet3d_network(unet(64, 1, 1, NormKind::instance)), regions, {48, 48, 48}});
+  jobs.push_back({unet3d_network(unet(16, 1, 1, NormKind::instance)), regions, {80, 160, 160}});
   return jobs;
 }
 
+using Samples = std::map<std::string, std::vector<CostSample>>;
+
+/// Bytes a job's step takes; more than half of what is free is left to the guess of wider nets.
+bool fits(const Program& program, const UpdateGraph& graph) {
+  size_t bytes = program.arena_bytes;
+  for (const ParameterSpec& parameter : graph.graph->parameters)
+    bytes += 2 * parameter.desc.bytes();
+  return bytes < available_memory_bytes() / 2;
+}
+
 void measure_job(const CalibrationJob& job, ThreadPool& pool, const Target& target,
-                 std::map<std::string, ClassTotal>& totals) {
+                 Samples& samples) {
   const UpdateGraph graph = build_update_graph(job.network, job.loss, std::array{job.extent});
   PlanSpec spec;
   spec.target = target;
   spec.num_threads = pool.num_threads();
   const auto program = plan(graph.graph, spec, default_time_model(pool.num_threads()));
+  if (!fits(*program, graph)) return;
   const GradientFold fold(1, 1);
   ParameterStore store(graph.graph->parameters, {fold.num_slots(), 0});
   store.initialise(1, pool);
@@ -84,17 +100,15 @@ void measure_job(const CalibrationJob& job, ThreadPool& pool, const Target& targ
   run.inputs = {{graph.images.front(), image.data()}, {graph.targets.front(), labels.data()}};
   run.fold = &fold;
   session.run(*program, run);  // touches every page
-  std::vector<double> best(program->steps.size(), 1e30);
-  run.after_step = [&](size_t step, double seconds) { best[step] = std::min(best[step], seconds); };
-  for (int round = 0; round < 3; ++round) {
-    session.run(*program, run);
-  }
+  constexpr size_t kRounds = 3;
+  std::vector<std::array<double, kRounds>> seconds(program->steps.size());
+  size_t round = 0;
+  run.after_step = [&](size_t step, double taken) { seconds[step][round] = taken; };
+  for (; round < kRounds; ++round) session.run(*program, run);
   for (size_t step = 0; step < program->steps.size(); ++step) {
     const Kernel& kernel = *program->steps[step].kernel;
-    ClassTotal& total = totals[kernel.name()];
-    total.flops += static_cast<double>(kernel.flops());
-    total.bytes += static_cast<double>(kernel.traffic_bytes());
-    total.seconds += best[step];
+    std::sort(seconds[step].begin(), seconds[step].end());
+    samples[kernel.name()].push_back({work_of(kernel), seconds[step][kRounds / 2]});
   }
 }
 
@@ -115,23 +129,17 @@ TimeModel calibrate(ThreadPool& pool, const Target& target, const std::string& d
     const DiskRates disk = measure_disk_rates(disk_folder, pool);
     model.disk_read_bytes_per_second = disk.read_bytes_per_second;
     model.disk_write_bytes_per_second = disk.write_bytes_per_second;
+    model.disk_request_seconds = disk.request_seconds;
     model.disk_compute_share = disk.compute_share;
   } catch (const OutputError&) {
     // No disk to spill to: the guess is never used.
   }
-  std::map<std::string, ClassTotal> totals;
+  Samples samples;
   for (const CalibrationJob& job : calibration_jobs()) {
-    measure_job(job, pool, target, totals);
+    measure_job(job, pool, target, samples);
   }
-  // A class is limited by arithmetic when it does more operations per byte than the machine's
-  // balance between half its peak and its bandwidth.
-  const double balance = 0.25 * model.peak_flops_per_second / model.copy_bytes_per_second;
-  for (const auto& [name, total] : totals) {
-    if (total.bytes <= 0 || total.flops / total.bytes > balance) {
-      model.flops_per_second[name] = total.flops / total.seconds;
-    } else {
-      model.bytes_per_second[name] = total.bytes / total.seconds;
-    }
+  for (const auto& [name, of_class] : samples) {
+    model.kernel_costs[name] = fit_kernel_cost(of_class);
   }
   model.measured = true;
   return model;
@@ -159,9 +167,12 @@ void save_time_model(const TimeModel& model, const std::filesystem::path& path) 
   json["dispatch_seconds"] = model.dispatch_seconds;
   json["disk_read_bytes_per_second"] = model.disk_read_bytes_per_second;
   json["disk_write_bytes_per_second"] = model.disk_write_bytes_per_second;
+  json["disk_request_seconds"] = model.disk_request_seconds;
   json["disk_compute_share"] = model.disk_compute_share;
-  json["flops_per_second"] = model.flops_per_second;
-  json["bytes_per_second"] = model.bytes_per_second;
+  for (const auto& [name, cost] : model.kernel_costs) {
+    json["kernel_costs"][name] = {cost.per_flop, cost.per_byte, cost.per_shared_byte,
+                                  cost.per_phase};
+  }
   std::error_code ignored;
   std::filesystem::create_directories(path.parent_path(), ignored);
   write_file_atomically(path, json.dump(2) + "\n");
@@ -183,10 +194,14 @@ std::optional<TimeModel> load_time_model(const std::filesystem::path& path) {
         json.value("disk_read_bytes_per_second", model.disk_read_bytes_per_second);
     model.disk_write_bytes_per_second =
         json.value("disk_write_bytes_per_second", model.disk_write_bytes_per_second);
+    model.disk_request_seconds =
+        std::max(json.value("disk_request_seconds", model.disk_request_seconds), 0.0);
     model.disk_compute_share =
         std::clamp(json.value("disk_compute_share", model.disk_compute_share), 0.0, 0.9);
-    json.at("flops_per_second").get_to(model.flops_per_second);
-    json.at("bytes_per_second").get_to(model.bytes_per_second);
+    for (const auto& [name, terms] : json.at("kernel_costs").items()) {
+      const auto cost = terms.get<std::array<double, 4>>();
+      model.kernel_costs[name] = {cost[0], cost[1], cost[2], cost[3]};
+    }
     if (model.machine.rfind(cpu_model() + ",", 0) != 0 || !(model.peak_flops_per_second > 0) ||
         !(model.copy_bytes_per_second > 0) || !(model.disk_read_bytes_per_second > 0) ||
         !(model.disk_write_bytes_per_second > 0)) {

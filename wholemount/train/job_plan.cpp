@@ -135,6 +135,18 @@ void describe_policies(const Program& program, JobPlan& plan) {
   plan.spilled_values = static_cast<int64_t>(spilled.size());
 }
 
+/// Of the optimiser, and of joining the groups of the gradient sum: both wait for memory.
+double update_seconds(const JobSpec& job, const GradientFold& fold, int64_t parameters,
+                      double copy_bytes_per_second) {
+  constexpr int64_t kFloatsPerMerge = 3;  // two read, one written
+  int64_t floats = update_floats_per_element(job.config.train.optimizer);
+  for (int64_t sample = 0; sample < fold.batch(); ++sample) {
+    floats += kFloatsPerMerge * static_cast<int64_t>(fold.sample(sample).merges.size());
+  }
+  return 4.0 * static_cast<double>(floats) * static_cast<double>(parameters) /
+         copy_bytes_per_second;
+}
+
 /// Plans all shapes with the arena budget the programs have, and adds up their bytes and seconds.
 void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& programs,
                    JobPlan& plan) {
@@ -184,10 +196,11 @@ void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& p
   }
   const auto cases = static_cast<double>(job.train_extents.size());
   const int64_t steps = steps_per_epoch(job);
-  plan.step_seconds = case_seconds / cases * static_cast<double>(batch);
+  plan.step_seconds = case_seconds / cases * static_cast<double>(batch) + plan.update_seconds;
   const double cases_per_epoch =
       job.config.train.steps_per_epoch.has_value() ? static_cast<double>(steps * batch) : cases;
   plan.epoch_seconds = case_seconds / cases * cases_per_epoch +
+                       static_cast<double>(steps) * plan.update_seconds +
                        evaluation_seconds / static_cast<double>(job.config.train.evaluate_every);
   plan.total_seconds = plan.epoch_seconds * static_cast<double>(job.config.train.epochs);
 }
@@ -203,7 +216,8 @@ InferenceSpec evaluation_spec(const JobSpec& job) {
 
 JobPrograms::JobPrograms(const JobSpec& job, const PlanSpec& spec, const TimeModel& time)
     : update(job.network, job.loss, spec, time),
-      evaluation(job.network, evaluation_spec(job), spec, time) {}
+      evaluation(job.network, evaluation_spec(job), spec, time),
+      copy_bytes_per_second(time.copy_bytes_per_second) {}
 
 void JobPrograms::set_arena_budget(size_t bytes) {
   update.set_arena_budget(bytes);
@@ -232,6 +246,7 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads, siz
   plan.parameters = ParameterStore::counts(parameters).total;
   const GradientFold fold(update_batch(job), job.config.train.sum_groups);
   plan.blocks = {fold.num_slots(), num_optimiser_states(job.config.train.optimizer)};
+  plan.update_seconds = update_seconds(job, fold, plan.parameters, programs.copy_bytes_per_second);
 
   // What planning itself leaves on the heap is known only afterwards, so the arena's share of the
   // budget may have to be lowered a little and the plan made again.

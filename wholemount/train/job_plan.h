@@ -17,6 +17,7 @@ struct JobPrograms {
   JobPrograms(const JobSpec& job, const PlanSpec& spec, const TimeModel& time);
   UpdatePrograms update;
   InferencePrograms evaluation;
+  double copy_bytes_per_second = 0;
 
   /// What each program's arena may take; forgets the programs planned before.
   void set_arena_budget(size_t bytes);
@@ -55,8 +56,9 @@ struct JobPlan {
   int64_t flops_per_image = 0;     ///< forward of that shape, direct convolution
   int64_t layer_output_bytes = 0;  ///< see cli.md, of the batch
   int64_t convolution_output_bytes = 0;
-  size_t budget_bytes = 0;  ///< what was to be met; check_budget says whether it is
-  double step_seconds = 0;  ///< mean over the training cases
+  size_t budget_bytes = 0;    ///< what was to be met; check_budget says whether it is
+  double update_seconds = 0;  ///< of step_seconds: the optimiser and the joining of sums
+  double step_seconds = 0;    ///< mean over the training cases
   double epoch_seconds = 0;
   double total_seconds = 0;
 };

@@ -96,6 +96,11 @@ int32_t num_optimiser_states(const OptimiserSpec& spec) {
   return 2;
 }
 
+int64_t update_floats_per_element(const OptimiserSpec& spec) {
+  // The gradient twice, the value and every state read and written.
+  return 2 + 2 + 2 * int64_t{num_optimiser_states(spec)};
+}
+
 UpdateResult update(ParameterStore& store, const OptimiserSpec& spec, const UpdateInput& input,
                     ThreadPool& pool) {
   WM_CHECK(input.update >= 1, "updates are counted from 1");

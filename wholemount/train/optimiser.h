@@ -48,6 +48,9 @@ struct UpdateResult {
 /// (velocity) or, without momentum, 0.
 [[nodiscard]] int32_t num_optimiser_states(const OptimiserSpec& spec);
 
+/// Floats of memory read and written per trainable element by an update, its norm included.
+[[nodiscard]] int64_t update_floats_per_element(const OptimiserSpec& spec);
+
 /// Changes the values of `store` by one update. With s = gradient_scale, G the sum in the slot,
 ///
 ///     g = s * c * G,  c = min(1, clip_norm / |s * G|)      |.| over all trainable parameters

@@ -126,7 +126,8 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
     // The program has a graph of its own: repeated steps are further nodes.
     bench.nodes.push_back({program.program->graph->nodes[node].name, kernel.name(),
                            static_cast<double>(kernel.flops()),
-                           static_cast<double>(kernel.traffic_bytes()), median(seconds[step])});
+                           static_cast<double>(kernel.traffic_bytes()), median(seconds[step]),
+                           program.program->steps[step].seconds});
   }
   for (const auto& [name, time] : kernels) {
     bench.kernels.push_back(time);

@@ -26,6 +26,7 @@ struct NodeTime {
   double flops = 0;
   double bytes = 0;
   double seconds = 0;  ///< median over rounds
+  double predicted_seconds = 0;
 };
 
 /// What `bench step` measured.
