@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -7,12 +9,14 @@
 #include "testing/test_ops.h"
 #include "wholemount/base/rng.h"
 #include "wholemount/exec/session.h"
+#include "wholemount/nets/unet3d.h"
 #include "wholemount/ops/activation/activation.h"
 #include "wholemount/ops/conv/conv.h"
 #include "wholemount/ops/elementwise/elementwise.h"
 #include "wholemount/ops/pool/max_pool.h"
 #include "wholemount/ops/resize/upsample.h"
 #include "wholemount/plan/planner.h"
+#include "wholemount/train/update_graph.h"
 
 namespace wholemount {
 namespace {
@@ -145,7 +149,36 @@ TEST_P(MemoryPolicies, keep_the_bits_and_the_budget_of_a_random_net) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, MemoryPolicies, testing::Range<uint64_t>(0, 8));
 
-/// Without this the test above could pass because nothing is ever moved.
+/// A search is no proof, so a plan may be a little slower than one with less memory; but one that
+/// does not pack must not fall back to the floor's, which takes twice the time.
+TEST(MemoryPolicies, a_larger_budget_never_plans_a_much_slower_update) {
+  UNet3dSpec net;
+  net.filters = 16;
+  net.levels = 4;
+  net.norm = NormKind::batch;
+  SegmentationLossSpec loss;
+  loss.target = TargetKind::regions;
+  loss.terms = {{LossName::dice, 1.0}};
+  constexpr Extent3 kShape{48, 48, 48};
+  const UpdateGraph update =
+      build_update_graph(unet3d_network(net), loss, std::array{kShape, kShape, kShape, kShape});
+  PlanSpec spec = spec_with(true, true);
+  const TimeModel time = default_time_model(2);
+  const size_t all = plan(update.graph, spec, time)->arena_bytes;
+  spec.arena_budget_bytes = 0;
+  const size_t floor = plan(update.graph, spec, time)->arena_bytes;
+  double fastest = INFINITY;
+  constexpr size_t kParts = 24;
+  for (size_t part = kParts / 4; part < kParts; ++part) {
+    spec.arena_budget_bytes = floor + (all - floor) * part / kParts;
+    SCOPED_TRACE(std::to_string(spec.arena_budget_bytes) + " bytes");
+    const double seconds = plan(update.graph, spec, time)->seconds;
+    EXPECT_LT(seconds, 1.1 * fastest);
+    fastest = std::min(fastest, seconds);
+  }
+}
+
+/// Without this the test of random nets could pass because nothing is ever moved.
 TEST(MemoryPolicies, all_of_them_are_used_by_random_nets) {
   int64_t recomputed = 0;
   int64_t spilled = 0;

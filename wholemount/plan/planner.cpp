@@ -15,7 +15,8 @@ constexpr size_t kAlignment = 64;
 /// Packing may need a little more than what lives at the fullest step; the search then aims lower.
 constexpr int kPackingAttempts = 4;
 
-/// What packing may add, as a part of the budget.
+/// What packing may add, as a part of the budget: the searches' aims, one after another.
+constexpr size_t kPackingShares[] = {SIZE_MAX, 64, 32, 16};
 constexpr size_t kPackingShare = 32;
 
 /// Estimates take about 0.1 us a step of the tape; this bounds a search to a few seconds.
@@ -114,15 +115,14 @@ class Planner {
       return program;
     }
     if (spec_.spill) search_.estimate.alignment = static_cast<size_t>(kDiskUnit);
-    search_.budget_bytes = spec_.arena_budget_bytes;
-    SearchResult found;
-    if (search_.budget_bytes > 0) found = search_policies(tape_, search_, cuts_);
-    for (int attempt = 0; attempt < kPackingAttempts && found.fits; ++attempt) {
-      program = make_program(found);
-      if (program->arena_bytes <= spec_.arena_budget_bytes) return program;
-      const size_t excess = program->arena_bytes - spec_.arena_budget_bytes;
-      search_.budget_bytes -= std::min(search_.budget_bytes, excess);
-      found = continue_search(tape_, search_, cuts_, found.policies);
+    // A plan that does not pack is changed a little; where that leads nowhere, a search that aims
+    // lower finds another one, far faster than the floor's.
+    for (const size_t share : kPackingShares) {
+      bool reached = false;
+      program =
+          search_and_pack(spec_.arena_budget_bytes - spec_.arena_budget_bytes / share, reached);
+      if (program != nullptr) return program;
+      if (!reached) break;
     }
     // A little below, for packing; where that is not enough, the floor itself.
     for (const size_t budget :
@@ -136,6 +136,23 @@ class Planner {
   }
 
  private:
+  /// A program within the arena's budget from a search within `budget`, or nullptr; `reached` tells
+  /// whether the search came that far before packing.
+  std::shared_ptr<const Program> search_and_pack(size_t budget, bool& reached) {
+    if (budget == 0) return nullptr;
+    search_.budget_bytes = budget;
+    SearchResult found = search_policies(tape_, search_, cuts_);
+    reached = found.fits;
+    for (int attempt = 0; attempt < kPackingAttempts && found.fits; ++attempt) {
+      std::shared_ptr<const Program> program = make_program(found);
+      if (program->arena_bytes <= spec_.arena_budget_bytes) return program;
+      const size_t excess = program->arena_bytes - spec_.arena_budget_bytes;
+      search_.budget_bytes -= std::min(search_.budget_bytes, excess);
+      found = continue_search(tape_, search_, cuts_, found.policies);
+    }
+    return nullptr;
+  }
+
   std::shared_ptr<const Program> make_program(const SearchResult& found) {
     std::shared_ptr<Program> program =
         assemble(tape_, found.schedule, found.estimate, search_.estimate.alignment, spec_.unshared);
