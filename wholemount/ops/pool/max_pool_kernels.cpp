@@ -119,7 +119,10 @@ class MaxPoolBackwardKernel final : public Kernel {
         row_floats_(checked_multiply(geometry_.w.output, context.inputs[0].block_width())) {
     for (const TensorDesc& desc : context.inputs) traffic_ += static_cast<int64_t>(desc.bytes());
     traffic_ += static_cast<int64_t>(context.outputs[0].bytes());
-    stream_ = static_cast<int64_t>(context.outputs[0].bytes()) >= kStreamBytes;
+    // Where windows overlap a row takes long to make, and streaming gains nothing (measured:
+    // loses).
+    stream_ = static_cast<int64_t>(context.outputs[0].bytes()) >= kStreamBytes &&
+              geometry_.w.kernel <= geometry_.w.stride;
     flops_ = checked_multiply(context.inputs[1].num_elements(), geometry_.window_size());
     // All interior bands are alike; the first and the last hold at most the rest.
     for (int64_t task = 0; task < tasks_.count(); ++task) {
