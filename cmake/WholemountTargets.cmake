@@ -36,11 +36,12 @@ function(wm_isa_sources target)
       target_link_libraries(${object} PRIVATE wm_options)
       target_compile_definitions(${object} PRIVATE WM_ISA=${isa})
       target_compile_options(${object} PRIVATE ${${isa}_flags} -fno-math-errno -fno-trapping-math -Wno-psabi -Wno-old-style-cast)
+      # GCC 12 calls the deliberately undefined operands of its own intrinsics uninitialised.
+      target_compile_options(${object} PRIVATE -Wno-uninitialized)
       if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
         # At -O3 GCC spends minutes on the checks of one unrolled transform. Bad addresses are the
         # address sanitizer's to find; the same questions asked of every vector load cost minutes.
-        # GCC 12 calls the deliberately undefined operands of its own intrinsics uninitialised.
-        target_compile_options(${object} PRIVATE -O1 -Wno-uninitialized)
+        target_compile_options(${object} PRIVATE -O1)
         if(CMAKE_CXX_FLAGS MATCHES "undefined")
           target_compile_options(${object} PRIVATE -fno-sanitize=null,alignment,object-size,pointer-overflow)
         endif()

@@ -15,9 +15,10 @@ constexpr size_t kAlignment = 64;
 /// Packing may need a little more than what lives at the fullest step; the search then aims lower.
 constexpr int kPackingAttempts = 4;
 
-/// What packing may add, as a part of the budget: the searches' aims, one after another.
+/// Searches aim at the budget less one part in so many, one after another, to leave packing room.
 constexpr size_t kPackingShares[] = {SIZE_MAX, 64, 32, 16};
-constexpr size_t kPackingShare = 32;
+/// The same for the floor's search.
+constexpr size_t kFloorPackingShare = 32;
 
 /// Estimates take about 0.1 us a step of the tape; this bounds a search to a few seconds.
 constexpr int64_t kMaxWork = 16'000'000;
@@ -126,7 +127,7 @@ class Planner {
     }
     // A little below, for packing; where that is not enough, the floor itself.
     for (const size_t budget :
-         {spec_.arena_budget_bytes - spec_.arena_budget_bytes / kPackingShare, size_t{0}}) {
+         {spec_.arena_budget_bytes - spec_.arena_budget_bytes / kFloorPackingShare, size_t{0}}) {
       search_.budget_bytes = budget;
       program = make_program(search_floor(tape_, search_, cuts_));
       if (program->arena_bytes <= spec_.arena_budget_bytes) break;

@@ -71,8 +71,9 @@ using Samples = std::map<std::string, std::vector<CostSample>>;
 /// Bytes a job's step takes; more than half of what is free is left to the guess of wider nets.
 bool fits(const Program& program, const UpdateGraph& graph) {
   size_t bytes = program.arena_bytes;
-  for (const ParameterSpec& parameter : graph.graph->parameters)
+  for (const ParameterSpec& parameter : graph.graph->parameters) {
     bytes += 2 * parameter.desc.bytes();
+  }
   return bytes < available_memory_bytes() / 2;
 }
 
@@ -108,7 +109,8 @@ void measure_job(const CalibrationJob& job, ThreadPool& pool, const Target& targ
   for (size_t step = 0; step < program->steps.size(); ++step) {
     const Kernel& kernel = *program->steps[step].kernel;
     std::sort(seconds[step].begin(), seconds[step].end());
-    samples[kernel.name()].push_back({work_of(kernel), seconds[step][kRounds / 2]});
+    const double median = seconds[step][kRounds / 2];
+    if (median > 0) samples[kernel.name()].push_back({work_of(kernel), median});
   }
 }
 
@@ -200,6 +202,7 @@ std::optional<TimeModel> load_time_model(const std::filesystem::path& path) {
         std::clamp(json.value("disk_compute_share", model.disk_compute_share), 0.0, 0.9);
     for (const auto& [name, terms] : json.at("kernel_costs").items()) {
       const auto cost = terms.get<std::array<double, 4>>();
+      if (*std::min_element(cost.begin(), cost.end()) < 0) return std::nullopt;
       model.kernel_costs[name] = {cost[0], cost[1], cost[2], cost[3]};
     }
     if (model.machine.rfind(cpu_model() + ",", 0) != 0 || !(model.peak_flops_per_second > 0) ||

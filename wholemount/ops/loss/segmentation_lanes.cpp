@@ -219,10 +219,9 @@ struct ClassLanes {
 // that the sums stay in registers.
 void sum_classes(const SegmentationSumsRun& sums, int64_t first, int64_t count) {
   using Row = SegmentationPartialRow;
-  constexpr int64_t kMostGroups = 8;
   const SegmentationRun& run = sums.run;
   const F16 zero = F16::zero();
-  const int64_t channels = (run.channels + 15) / 16 * 16;
+  const int64_t channels = segmentation_padded_channels(run.channels);
   const int64_t groups = (count + 15) / 16;
   const auto group_work = [&](int64_t g) { return run.work + g * 16 * (2 * channels + 6); };
   const auto exponentials_of = [&](int64_t g) { return group_work(g) + 16 * channels; };
@@ -230,8 +229,8 @@ void sum_classes(const SegmentationSumsRun& sums, int64_t first, int64_t count) 
     float* base = group_work(g) + 32 * channels;
     return ClassLanes{base, base + 16, base + 32, base + 48, base + 64, base + 80};
   };
-  const float* logits[kMostGroups];
-  int64_t pitch[kMostGroups];
+  const float* logits[kMostSegmentationGroups];
+  int64_t pitch[kMostSegmentationGroups];
   float* voxels = sums.partial + 16 * run.channels * Row::kNumRows;
   for (int64_t g = 0; g < groups; ++g) {
     uint8_t target_staging[16];
@@ -393,7 +392,7 @@ void segmentation_sums_run(const SegmentationSumsRun& sums) {
 
 void segmentation_gradient_run(const SegmentationGradientRun& gradient) {
   const SegmentationRun& run = gradient.run;
-  float* exponentials = run.work + 16 * ((run.channels + 15) / 16 * 16);
+  float* exponentials = run.work + 16 * segmentation_padded_channels(run.channels);
   uint8_t target_staging[16];
   for (int64_t first = 0; first < run.num_voxels; first += 16) {
     const int64_t left = run.num_voxels - first;

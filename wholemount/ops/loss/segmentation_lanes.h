@@ -26,18 +26,21 @@ struct SegmentationRun {
   float truth_floor = 0.0F;
 };
 
+/// Channels in whole blocks of sixteen.
+inline int64_t segmentation_padded_channels(int64_t channels) { return (channels + 15) / 16 * 16; }
+
 /// Groups whose sums are made together: as many as let one's chains of dependent operations overlap
 /// with the next's, in a few kilobytes.
+inline constexpr int64_t kMostSegmentationGroups = 8;
 inline int64_t segmentation_sums_groups(int64_t channels) {
-  constexpr int64_t kMostGroups = 8;
   constexpr int64_t kMostChannels = 128;
-  const int64_t groups = kMostChannels / ((channels + 15) / 16 * 16);
-  return groups < 1 ? 1 : groups > kMostGroups ? kMostGroups : groups;
+  const int64_t groups = kMostChannels / segmentation_padded_channels(channels);
+  return groups < 1 ? 1 : groups > kMostSegmentationGroups ? kMostSegmentationGroups : groups;
 }
 /// Floats of work space: each group's logits (or gradients), whole blocks of sixteen channels, and
 /// its exponentials; six numbers of each voxel.
 inline int64_t segmentation_work_floats(int64_t channels, int64_t groups) {
-  return groups * 16 * (2 * ((channels + 15) / 16 * 16) + 6);
+  return groups * 16 * (2 * segmentation_padded_channels(channels) + 6);
 }
 
 /// Rows of partial sums per channel; kVoxels is kept once, after the channels.

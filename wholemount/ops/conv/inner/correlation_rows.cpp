@@ -104,74 +104,38 @@ void correlate(const CorrelationPlane& plane) {
   }
 }
 
-// Tiles of about as many accumulators as there are registers, beside the weights and a voxel.
-template <int kBlocks>
-void correlate_any(const CorrelationPlane& plane) {
-  switch (plane.columns) {
+// The longest rows that are taken so, and the rows of a tile: about as many accumulators as there
+// are registers, beside the weights and a voxel.
 #if defined(__AVX512F__)
-    case 7:
-      correlate<2, 7, kBlocks>(plane);
-      return;
-    case 6:
-      correlate<2, 6, kBlocks>(plane);
-      return;
-    case 5:
-      correlate<2, 5, kBlocks>(plane);
-      return;
-    case 4:
-      correlate<3, 4, kBlocks>(plane);
-      return;
-    case 3:
-      correlate<4, 3, kBlocks>(plane);
-      return;
-    default:
-      correlate<6, 2, kBlocks>(plane);
-      return;
+constexpr int kMostColumns = 7;
+constexpr int tile_rows(int columns) { return columns > 4 ? 2 : 12 / columns; }
 #elif defined(__AVX2__)
-    case 6:
-      correlate<1, 6, kBlocks>(plane);
-      return;
-    case 5:
-      correlate<1, 5, kBlocks>(plane);
-      return;
-    case 4:
-      correlate<1, 4, kBlocks>(plane);
-      return;
-    case 3:
-      correlate<2, 3, kBlocks>(plane);
-      return;
-    default:
-      correlate<3, 2, kBlocks>(plane);
-      return;
+constexpr int kMostColumns = 6;
+constexpr int tile_rows(int columns) { return 6 / columns; }
 #else
-    default:
-      correlate<1, 2, kBlocks>(plane);
-      return;
+constexpr int kMostColumns = 2;
+constexpr int tile_rows(int columns) { return 2 / columns; }
 #endif
+
+template <int kBlocks, int kColumns = kMostColumns>
+void correlate_any(const CorrelationPlane& plane) {
+  if constexpr (kColumns > 2) {
+    if (plane.columns < kColumns) return correlate_any<kBlocks, kColumns - 1>(plane);
   }
+  correlate<tile_rows(kColumns), kColumns, kBlocks>(plane);
 }
 
 }  // namespace
 
 void correlate_rows(const CorrelationPlane& plane) {
 #if defined(__AVX512F__)
-  if (plane.num_destinations == 2) {
-    correlate_any<2>(plane);
-    return;
-  }
+  if (plane.num_destinations == 2) return correlate_any<2>(plane);
 #endif
   correlate_any<1>(plane);
 }
 
 int64_t correlation_row_tile(int64_t columns) {
-#if defined(__AVX512F__)
-  constexpr int64_t kRows[] = {0, 0, 6, 4, 3, 2, 2, 2};
-#elif defined(__AVX2__)
-  constexpr int64_t kRows[] = {0, 0, 3, 2, 1, 1, 1, 0};
-#else
-  constexpr int64_t kRows[] = {0, 0, 1, 0, 0, 0, 0, 0};
-#endif
-  return columns < 8 ? kRows[columns] : 0;
+  return columns < 2 || columns > kMostColumns ? 0 : tile_rows(static_cast<int>(columns));
 }
 
 }  // namespace wholemount::WM_ISA
