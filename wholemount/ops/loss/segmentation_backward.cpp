@@ -27,7 +27,7 @@ class BackwardKernel final : public Kernel {
   // Coefficients in float, and the work space of the inner loop.
   [[nodiscard]] size_t thread_scratch_bytes() const override {
     return static_cast<size_t>(2 * round_up(logits_.c, 16) +
-                               segmentation_work_floats(logits_.c, 1)) *
+                               segmentation_gradient_work_floats(logits_.c)) *
            sizeof(float);
   }
   [[nodiscard]] int64_t num_tasks(int /*phase*/) const override { return slabs_.num_slabs(); }

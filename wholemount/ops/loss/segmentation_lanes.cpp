@@ -204,90 +204,6 @@ F16 softmax_total(const SegmentationRun& run, const float* exponentials) {
   return total;
 }
 
-// What the sums of classes need of a group beside its exponentials; each [16].
-struct ClassLanes {
-  float* mask;
-  float* target;
-  float* first_largest;
-  float* largest;
-  float* inverse;    // of the total
-  float* log_total;  // only for the entropy
-};
-
-// Sums of `count` <= 16 * segmentation_sums_groups() voxels from `first` on. The steps of the
-// softmax are loops of their own, as in sum_region_groups(); then class by class all groups, so
-// that the sums stay in registers.
-void sum_classes(const SegmentationSumsRun& sums, int64_t first, int64_t count) {
-  using Row = SegmentationPartialRow;
-  const SegmentationRun& run = sums.run;
-  const F16 zero = F16::zero();
-  const int64_t channels = segmentation_padded_channels(run.channels);
-  const int64_t groups = (count + 15) / 16;
-  const auto group_work = [&](int64_t g) { return run.work + g * 16 * (2 * channels + 6); };
-  const auto exponentials_of = [&](int64_t g) { return group_work(g) + 16 * channels; };
-  const auto lanes_of = [&](int64_t g) {
-    float* base = group_work(g) + 32 * channels;
-    return ClassLanes{base, base + 16, base + 32, base + 48, base + 64, base + 80};
-  };
-  const float* logits[kMostSegmentationGroups];
-  int64_t pitch[kMostSegmentationGroups];
-  float* voxels = sums.partial + 16 * run.channels * Row::kNumRows;
-  for (int64_t g = 0; g < groups; ++g) {
-    uint8_t target_staging[16];
-    const int64_t left = count - 16 * g;
-    const Group group =
-        make_group(run, first + 16 * g, left < 16 ? left : 16, group_work(g), target_staging);
-    logits[g] = group.logits;
-    pitch[g] = group.pitch;
-    const ClassLanes lanes = lanes_of(g);
-    const F16 target = load_u8(group.target);
-    const F16 mask = labelled(run, group, target);
-    const Largest largest = largest_logit(run, group);
-    mask.store(lanes.mask);
-    target.store(lanes.target);
-    largest.first.store(lanes.first_largest);
-    largest.value.store(lanes.largest);
-    add_to(voxels, mask);
-  }
-  for (int64_t g = 0; g < groups; ++g) {
-    softmax_exponentials(run, logits[g], pitch[g], F16::load(lanes_of(g).largest),
-                         exponentials_of(g));
-  }
-#pragma GCC unroll 2
-  for (int64_t g = 0; g < groups; ++g) {
-    const F16 total = softmax_total(run, exponentials_of(g));
-    reciprocal(total).store(lanes_of(g).inverse);
-    if (sums.entropy) logarithm(total).store(lanes_of(g).log_total);
-  }
-  const F16 scale = F16::set1(run.truth_scale);
-  const F16 floor = F16::set1(run.truth_floor);
-  for (int64_t c = 0; c < run.channels; ++c) {
-    float* rows = sums.partial + 16 * c * Row::kNumRows;
-    F16 sum[Row::kNumRows];
-    for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row] = F16::load(rows + 16 * row);
-    const F16 index = F16::set1(static_cast<float>(c));
-    for (int64_t g = 0; g < groups; ++g) {
-      const ClassLanes lanes = lanes_of(g);
-      const F16 mask = F16::load(lanes.mask);
-      const F16 p = F16::load(exponentials_of(g) + 16 * c) * F16::load(lanes.inverse);
-      const F16 t = select_equal(F16::load(lanes.target), index, mask, zero);
-      const F16 hard = select_equal(F16::load(lanes.first_largest), index, mask, zero);
-      sum[Row::intersection] = fma(p, t, sum[Row::intersection]);
-      sum[Row::predicted] = fma(p, mask, sum[Row::predicted]);
-      sum[Row::truth] = sum[Row::truth] + t;
-      sum[Row::hard_intersection] = fma(hard, t, sum[Row::hard_intersection]);
-      sum[Row::hard_predicted] = sum[Row::hard_predicted] + hard;
-      if (sums.entropy) {
-        const F16 q = fma(scale, t, floor * mask);
-        const F16 x = F16::load(logits[g] + c * pitch[g]);
-        sum[Row::entropy] =
-            fma(F16::load(lanes.log_total) + (F16::load(lanes.largest) - x), q, sum[Row::entropy]);
-      }
-    }
-    for (int64_t row = 0; row < Row::kNumRows; ++row) sum[row].store(rows + 16 * row);
-  }
-}
-
 // The results go to out + c * pitch; each channel is read before it is written.
 void gradient_regions(const SegmentationGradientRun& gradient, const Group& group, float* out,
                       int64_t pitch) {
@@ -364,11 +280,7 @@ void segmentation_sums_run(const SegmentationSumsRun& sums) {
   const SegmentationRun& run = sums.run;
   int64_t first = 0;
   if (run.classes) {
-    const int64_t most = 16 * segmentation_sums_groups(run.channels);
-    for (; first < run.num_voxels; first += most) {
-      const int64_t left = run.num_voxels - first;
-      sum_classes(sums, first, left < most ? left : most);
-    }
+    segmentation_class_sums_run(sums);
     return;
   }
   if (run.block_width == 1) {

@@ -20,7 +20,7 @@ struct SegmentationRun {
   const uint8_t* target;
   int64_t num_voxels;
   bool classes;  ///< softmax and class indices; else sigmoid and bit masks
-  float* work;   ///< segmentation_work_floats(channels, groups), 64-byte aligned
+  float* work;   ///< as many floats as asked for below, 64-byte aligned
   // classes: the smoothed truth q = truth_scale * t + truth_floor; 1 and 0 without smoothing.
   float truth_scale = 1.0F;
   float truth_floor = 0.0F;
@@ -29,18 +29,27 @@ struct SegmentationRun {
 /// Channels in whole blocks of sixteen.
 inline int64_t segmentation_padded_channels(int64_t channels) { return (channels + 15) / 16 * 16; }
 
-/// Groups whose sums are made together: as many as let one's chains of dependent operations overlap
-/// with the next's, in a few kilobytes.
-inline constexpr int64_t kMostSegmentationGroups = 8;
-inline int64_t segmentation_sums_groups(int64_t channels) {
-  constexpr int64_t kMostChannels = 128;
-  const int64_t groups = kMostChannels / segmentation_padded_channels(channels);
-  return groups < 1 ? 1 : groups > kMostSegmentationGroups ? kMostSegmentationGroups : groups;
+/// Floats of work space for the gradient: a group's logits (or gradients) and its exponentials,
+/// both of whole blocks of sixteen channels.
+inline int64_t segmentation_gradient_work_floats(int64_t channels) {
+  return 32 * segmentation_padded_channels(channels);
 }
-/// Floats of work space: each group's logits (or gradients), whole blocks of sixteen channels, and
-/// its exponentials; six numbers of each voxel.
-inline int64_t segmentation_work_floats(int64_t channels, int64_t groups) {
-  return groups * 16 * (2 * segmentation_padded_channels(channels) + 6);
+
+/// Channels that a group of the sums of classes has room for: plain ones are not turned round.
+inline int64_t segmentation_sums_channels(int64_t channels, int64_t block_width) {
+  return block_width == 1 ? channels : segmentation_padded_channels(channels);
+}
+/// Groups whose sums of classes are made together: as many as let one's chains of dependent
+/// operations overlap with the next's, and stay in the first-level cache.
+inline int64_t segmentation_sums_groups(int64_t channels, int64_t block_width) {
+  constexpr int64_t kMostGroups = 32;
+  const int64_t groups = 128 / segmentation_sums_channels(channels, block_width);
+  return groups < 1 ? 1 : groups > kMostGroups ? kMostGroups : groups;
+}
+/// Floats of work space for sums: the groups' logits and exponentials, eight numbers of each voxel.
+inline int64_t segmentation_sums_work_floats(int64_t channels, int64_t block_width) {
+  return 16 * segmentation_sums_groups(channels, block_width) *
+         (2 * segmentation_sums_channels(channels, block_width) + 8);
 }
 
 /// Rows of partial sums per channel; kVoxels is kept once, after the channels.
@@ -85,6 +94,8 @@ struct SegmentationGradientRun {
 // clang-format off
 WM_DECLARE_PER_ISA(
 void segmentation_sums_run(const SegmentationSumsRun& sums);
+/// The same, of classes only.
+void segmentation_class_sums_run(const SegmentationSumsRun& sums);
 void segmentation_gradient_run(const SegmentationGradientRun& gradient);
 )
 // clang-format on

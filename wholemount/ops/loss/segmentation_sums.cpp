@@ -39,8 +39,7 @@ class SumsKernel final : public Kernel {
   // Sixteen-lane sums in double and in float, and the work space of the inner loop.
   [[nodiscard]] size_t thread_scratch_bytes() const override {
     return static_cast<size_t>(lanes_) * (sizeof(double) + sizeof(float)) +
-           static_cast<size_t>(
-               segmentation_work_floats(logits_.c, segmentation_sums_groups(logits_.c))) *
+           static_cast<size_t>(segmentation_sums_work_floats(logits_.c, logits_.block_width())) *
                sizeof(float);
   }
   [[nodiscard]] int num_phases() const override { return 2; }

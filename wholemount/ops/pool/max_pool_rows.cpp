@@ -103,31 +103,49 @@ void blocked_row(const MaxPoolRow& row, const LoadTransform16& transform) {
   }
 }
 
-/// Maxima of windows that lie side by side or apart: of the columns first, row by row.
+/// Maxima of windows that lie side by side or apart: of the columns first, row by row, then of each
+/// window's columns. Of equal ones the first position wins.
 constexpr int64_t kColumns = 1024;
+template <bool kWithTap>
 void plain_maxima(const MaxPoolRow& row, const LoadTransform16& transform, int64_t ow,
                   int64_t count) {
   alignas(64) float columns[kColumns + 16];
+  alignas(64) float taps[kWithTap ? kColumns + 16 : 16];
   const float* x = row.x + ow * row.stride_w - row.padding_w;
   const int64_t num_columns = (count - 1) * row.stride_w + row.kernel_w;
   bool is_first = true;
   for (int64_t kd = 0; kd < row.taps_d; ++kd) {
     for (int64_t kh = 0; kh < row.taps_h; ++kh, is_first = false) {
       const float* line = x + kd * row.plane_pitch + kh * row.row_pitch;
+      const F16 tap = F16::set1(
+          static_cast<float>(row.first_tap + kd * row.tap_plane_pitch + kh * row.kernel_w));
       for (int64_t i = 0; i < num_columns; i += 16) {
         const F16 value = transform.apply(load_some(line + i, num_columns - i));
-        (is_first ? value : max(value, F16::load(columns + i))).store(columns + i);
+        const F16 best = is_first ? value : F16::load(columns + i);
+        if (kWithTap) {
+          (is_first ? tap : select_greater(value, best, tap, F16::load(taps + i))).store(taps + i);
+        }
+        max(value, best).store(columns + i);
       }
     }
   }
   for (int64_t o = 0; o < count; o += 16) {
     const int64_t some = count - o < 16 ? count - o : 16;
-    const float* first = columns + o * row.stride_w;
-    F16 best = load_some_strided(first, row.stride_w, some);
+    const int64_t first = o * row.stride_w;
+    F16 best = load_some_strided(columns + first, row.stride_w, some);
+    F16 best_tap = kWithTap ? load_some_strided(taps + first, row.stride_w, some) : F16::zero();
     for (int64_t kw = 1; kw < row.kernel_w; ++kw) {
-      best = max(load_some_strided(first + kw, row.stride_w, some), best);
+      const F16 value = load_some_strided(columns + first + kw, row.stride_w, some);
+      if (kWithTap) {
+        const F16 tap = load_some_strided(taps + first + kw, row.stride_w, some) +
+                        F16::set1(static_cast<float>(kw));
+        const F16 if_equal = select_equal(value, best, min(tap, best_tap), best_tap);
+        best_tap = select_greater(value, best, tap, if_equal);
+      }
+      best = max(value, best);
     }
-    store_some(best, row.y + ow + o, some);
+    if (row.y != nullptr) store_some(best, row.y + ow + o, some);
+    if (kWithTap) store_some(best_tap, row.tap + ow + o, some);
   }
 }
 
@@ -157,15 +175,21 @@ void plain_windows(const MaxPoolRow& row, const LoadTransform16& transform, int6
   if (row.tap != nullptr) store_some(best_tap, row.tap + ow, count);
 }
 
+/// Voxels along w from which on plain windows are long.
+constexpr int64_t kLongRow = 4;
+
 /// Up to 16 neighbouring windows at a time where all their taps lie in the input, else one.
 void plain_row(const MaxPoolRow& row, const LoadTransform16& transform) {
-  const bool apart = row.tap == nullptr && row.kernel_w <= row.stride_w && row.stride_w <= kColumns;
+  // Short windows with positions: their steps along w cost more than their columns save.
+  const bool apart = row.kernel_w <= row.stride_w && row.stride_w <= kColumns &&
+                     (row.tap == nullptr || row.kernel_w >= kLongRow);
   int64_t ow = 0;
   while (ow < row.num_outputs) {
     if (apart) {
       const int64_t whole = whole_windows(row, ow, kColumns / row.stride_w);
       if (whole > 0) {
-        plain_maxima(row, transform, ow, whole);
+        row.tap != nullptr ? plain_maxima<true>(row, transform, ow, whole)
+                           : plain_maxima<false>(row, transform, ow, whole);
         ow += whole;
         continue;
       }
@@ -285,6 +309,33 @@ void plain_pairs_backward(const MaxPoolBackwardRow& row) {
   }
 }
 
+void copy_base(const MaxPoolBackwardRow& row) {
+  for (int64_t w = 0; w < row.width; ++w) {
+    row.grad_x[w] = row.base != nullptr ? row.base[w] : 0.0F;
+  }
+}
+
+/// Long windows side by side or apart: one voxel of a window, if any, gets its gradient; the
+/// others' first voxel gets zero, which costs less than a branch nobody can foresee.
+void plain_apart_backward(const MaxPoolBackwardRow& row) {
+  copy_base(row);
+  for (int64_t od = 0; od < row.windows_d; ++od) {
+    for (int64_t oh = 0; oh < row.windows_h; ++oh) {
+      const float* grad_y = row.grad_y + od * row.grad_plane_pitch + oh * row.grad_row_pitch;
+      const float* taps = row.tap + od * row.tap_plane_pitch + oh * row.tap_row_pitch;
+      const auto position = static_cast<int32_t>(row.first_position - od * row.position_step_d -
+                                                 oh * row.position_step_h);
+      int64_t first = -row.padding_w;
+      for (int64_t o = 0; o < row.num_windows_w; ++o, first += row.stride_w) {
+        const int64_t kw = static_cast<int32_t>(taps[o]) - position;
+        const bool is_here = static_cast<uint64_t>(kw) < static_cast<uint64_t>(row.kernel_w);
+        const int64_t inside = first < 0 ? 0 : first;
+        row.grad_x[is_here ? first + kw : inside] += is_here ? grad_y[o] : 0.0F;
+      }
+    }
+  }
+}
+
 /// The stride of 2 known to the compiler.
 struct Two {
   constexpr operator int64_t() const { return 2; }
@@ -293,9 +344,7 @@ struct Two {
 /// Tap by tap from the last: so each voxel meets its windows in rising order.
 template <class Stride>
 void plain_backward_row(const MaxPoolBackwardRow& row, Stride stride) {
-  for (int64_t w = 0; w < row.width; ++w) {
-    row.grad_x[w] = row.base != nullptr ? row.base[w] : 0.0F;
-  }
+  copy_base(row);
   for (int64_t od = 0; od < row.windows_d; ++od) {
     for (int64_t oh = 0; oh < row.windows_h; ++oh) {
       const float* grad_y = row.grad_y + od * row.grad_plane_pitch + oh * row.grad_row_pitch;
@@ -325,6 +374,8 @@ void max_pool_backward_row(const MaxPoolBackwardRow& row) {
     blocked_backward_row(row);
   } else if (are_pairs(row)) {
     plain_pairs_backward(row);
+  } else if (row.kernel_w >= kLongRow && row.kernel_w <= row.stride_w) {
+    plain_apart_backward(row);
   } else if (row.stride_w == 2) {
     plain_backward_row(row, Two{});
   } else {

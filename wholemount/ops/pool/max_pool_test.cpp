@@ -40,6 +40,11 @@ const std::vector<PoolSpec> kSpecs = {
     {{1, 1, 2}, {3, 2, 5}, {0, 0, 1}},  // gaps between windows
     {{3, 2, 5}, {3, 2, 2}, {0, 1, 2}},
     {{1, 4, 5}, {1, 4, 6}, {0, 0, 2}},  // large windows, apart
+    {{2, 3, 6}, {1, 2, 6}, {0, 1, 3}},  // apart along w only
+    {{1, 3, 3}, {1, 2, 2}, {0, 1, 1}},  // overlapping 2-D
+    {{3, 3, 3}, {2, 3, 2}, {0, 0, 0}},  // overlapping, voxels behind the last window
+    {{4, 2, 3}, {1, 1, 2}, {2, 1, 1}},  // many rows of windows share a row of voxels
+    {{3, 4, 3}, {2, 2, 2}, {1, 2, 0}},  // overlapping, more rows than are found by planes
 };
 
 std::vector<TensorDesc> shapes(const PoolSpec& spec) {
@@ -115,7 +120,7 @@ TEST(MaxPool, backward_keeps_the_operator_contract_over_many_tasks) {
     const Ops both = ops(spec);
     OpCase op_case;
     op_case.op = both.backward;
-    const TensorDesc desc = TensorDesc::activation(1, 5, {7, 66, 128});
+    const TensorDesc desc = TensorDesc::activation(1, 5, {18, 36, 128});
     op_case.inputs = {desc, both.forward->infer(std::vector<TensorDesc>{desc})[0], desc};
     op_case.fills = {InputFill::through(0.01F)};
     op_case.tolerance_terms = static_cast<double>(volume(spec.kernel)) + 1.0;
