@@ -51,6 +51,25 @@ void Differentiation::contribute(ValueId value, ValueId gradient) {
              .front();
 }
 
+bool Differentiation::rectify(ValueId gradient, ValueId y, ValueId x, float slope) {
+  const Graph& graph = builder_.graph();
+  const NodeId producer = graph.value(gradient).producer;
+  if (producer == kNone) return false;
+  const Node& node = graph.nodes[static_cast<size_t>(producer)];
+  if (node.pass != Pass::backward || node.outputs.size() != 1) return false;
+  const bool read =
+      std::any_of(graph.nodes.begin() + producer, graph.nodes.end(), [&](const Node& later) {
+        return std::find(later.inputs.begin(), later.inputs.end(), gradient) != later.inputs.end();
+      });
+  if (read) return false;
+  RectifiedOp rectified = node.op->rectified(node, y, slope);
+  if (rectified.op == nullptr) return false;
+  std::vector<ValueId> inputs = node.inputs;
+  if (rectified.takes_x) inputs.push_back(x);
+  builder_.replace(producer, std::move(rectified.op), std::move(inputs));
+  return true;
+}
+
 std::vector<NodeId> Differentiation::readers(ValueId value) const {
   std::vector<NodeId> result;
   const Graph& graph = builder_.graph();

@@ -105,6 +105,23 @@ void GraphBuilder::bind_parameter_gradient(ValueId value, ValueId parameter_valu
   target.parameter = parameter.parameter;
 }
 
+void GraphBuilder::replace(NodeId id, std::shared_ptr<const Op> op, std::vector<ValueId> inputs) {
+  Node& node = graph_.nodes[static_cast<size_t>(id)];
+  std::vector<TensorDesc> descs;
+  for (const ValueId input : inputs) {
+    descs.push_back(input == kNone ? TensorDesc{} : desc(input));
+    if (input == kNone) descs.back().n = 0;
+  }
+  const std::vector<TensorDesc> outputs = op->infer(descs);
+  WM_CHECK(outputs.size() == node.outputs.size(), node.name + " exchanged for another operator");
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    WM_CHECK(node.outputs[i] == kNone || desc(node.outputs[i]) == outputs[i],
+             node.name + " exchanged for an operator with other outputs");
+  }
+  node.op = std::move(op);
+  node.inputs = std::move(inputs);
+}
+
 void GraphBuilder::drop_output(ValueId value) {
   const Value& dropped = graph_.value(value);
   WM_CHECK(dropped.producer != kNone, "only outputs of nodes can be dropped");

@@ -113,6 +113,8 @@ class GraphBuilder {
   /// Declares that `value` (a fresh output) is the gradient of `parameter_value`; it then lives in
   /// the parameter store, summed over samples.
   void bind_parameter_gradient(ValueId value, ValueId parameter_value);
+  /// Exchanges the operator of a node for one that infers the same outputs from `inputs`.
+  void replace(NodeId node, std::shared_ptr<const Op> op, std::vector<ValueId> inputs);
   void keep(ValueId value) { graph_.values[static_cast<size_t>(value)].keep = true; }
   /// Declares that nobody wants this output of a node: it gets no memory and the kernel sees a null
   /// origin.
@@ -150,6 +152,10 @@ class Differentiation {
   ValueId take(ValueId value);
   /// Contributes `gradient` to `value`; a second contribution inserts an addition.
   void contribute(ValueId value, ValueId gradient);
+  /// Makes `gradient`, gathered for y = (x > 0 ? x : slope * x), the gradient of x without a node
+  /// of its own: by the node that computes it, if that can (Op::rectified) and nothing else reads
+  /// `gradient`. False when it is left as it was.
+  bool rectify(ValueId gradient, ValueId y, ValueId x, float slope);
   /// The forward nodes that read `value` directly.
   [[nodiscard]] std::vector<NodeId> readers(ValueId value) const;
 

@@ -13,6 +13,13 @@ namespace wholemount {
 
 struct Node;
 class Differentiation;
+class Op;
+
+/// See Op::rectified.
+struct RectifiedOp {
+  std::shared_ptr<const Op> op;  ///< null: the operator cannot
+  bool takes_x = true;           ///< x is one more input, the last
+};
 
 /// What an operator is told when a kernel is wanted.
 struct PrepareContext {
@@ -49,6 +56,15 @@ class Op {
   /// Adds the nodes that carry the gradients of the node's outputs to its inputs (see
   /// Differentiation). Default: no gradient flows through.
   virtual void differentiate(const Node& /*node*/, Differentiation& /*scope*/) const {}
+
+  /// For an operator of the backward pass whose only output is the gradient of y = (x > 0 ? x :
+  /// slope * x), y being the value `y` (a ValueId): the operator that gives the gradient of x
+  /// instead, that is, its result multiplied by (x > 0 ? 1 : slope). Default: there is none, and
+  /// the multiplication is a node of its own.
+  [[nodiscard]] virtual RectifiedOp rectified(const Node& /*node*/, int32_t /*y*/,
+                                              float /*slope*/) const {
+    return {};
+  }
 
   /// The implementation for these shapes on this target; nullptr for an operator that does nothing
   /// at run time (a value read through a LoadTransform).

@@ -27,7 +27,12 @@ class McnnBuilder {
   Samples build(const Samples& images) {
     // Pathway 0 first: the backward pass then meets its large tensors when the others are gone.
     std::vector<Samples> paths;
-    for (size_t i = 0; i < kWidths.size(); ++i) paths.push_back(pathway(images, i));
+    Samples reduced = images;
+    for (size_t i = 0; i < kWidths.size(); ++i) {
+      // Maxima of maxima: each pathway's image from the one before, a quarter of its size.
+      if (i > 0) reduced = pooled(reduced, 2, path_name(i) + ".reduce");
+      paths.push_back(pathway(reduced, i));
+    }
     Samples merged = for_each_sample([&](size_t s) {
       std::vector<ValueId> parts;
       for (const Samples& path : paths) parts.push_back(path[s]);
@@ -71,11 +76,12 @@ class McnnBuilder {
         [&](size_t s) { return activation(builder_, 0.0F, x[s], name + ".activation"); });
   }
 
-  Samples pathway(const Samples& images, size_t index) {
-    const std::string name = "path" + std::to_string(index + 1);
+  static std::string path_name(size_t index) { return "path" + std::to_string(index + 1); }
+
+  /// `x`: the images, already reduced by the pathway's 2^index.
+  Samples pathway(Samples x, size_t index) {
+    const std::string name = path_name(index);
     const int64_t reduction = int64_t{1} << index;
-    Samples x = images;
-    if (reduction > 1) x = pooled(x, reduction, name + ".reduce");
     for (int i = 1; i <= 3; ++i) {
       const std::string layer = name + ".conv" + std::to_string(i);
       const Samples y = for_each_sample([&](size_t s) {

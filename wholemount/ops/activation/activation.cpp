@@ -196,6 +196,10 @@ class ActivationOp final : public Op {
     const ValueId grad_y = scope.gradient(node.outputs[0]);
     const ValueId x = node.inputs[0];
     if (grad_y == kNone || !scope.wanted(x)) return;
+    if (scope.rectify(grad_y, node.outputs[0], x, slope_)) {
+      scope.contribute(x, grad_y);
+      return;
+    }
     const ValueId grad_x = scope.builder()
                                .add(std::make_shared<ActivationBackwardOp>(slope_), {x, grad_y},
                                     node.name + ".backward")

@@ -16,7 +16,8 @@ namespace wholemount {
 /// Leaky rectifier y = x > 0 ? x : slope * x (slope 0: ReLU), 0 <= slope. Costs nothing at run
 /// time: the result is x read through LoadTransform{no statistics, slope}; an x that is itself read
 /// through a transform is written out first.
-/// Backward ("activation_backward"): grad_x = x > 0 ? grad_y : slope * grad_y, over grad_y.
+/// Backward: grad_x = x > 0 ? grad_y : slope * grad_y, by the node that computes grad_y where that
+/// can (Op::rectified), else by one of its own ("activation_backward"), over grad_y.
 /// Throws ConfigError when slope is negative or not finite.
 ValueId activation(GraphBuilder& builder, float slope, ValueId x, const std::string& name);
 

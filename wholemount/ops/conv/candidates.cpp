@@ -1,6 +1,7 @@
 #include "wholemount/ops/conv/candidates.h"
 
 #include <array>
+#include <type_traits>
 
 #include "wholemount/ops/conv/dense_kernels.h"
 #include "wholemount/ops/conv/direct_weight_gradient_kernel.h"
@@ -69,13 +70,34 @@ std::shared_ptr<const Kernel> make_winograd(const Problem& problem, const Target
 }
 
 template <class Problem>
+bool rectifies(const Problem& problem) {
+  if constexpr (std::is_same_v<Problem, CorrelationProblem>) {
+    return problem.rectified_input >= 0;
+  } else {
+    return false;
+  }
+}
+
+/// For kernels that write their results as they are.
+template <class Problem>
+std::string plain_refusal(const Problem& problem, const Target& target,
+                          std::string (*refusal)(const Problem&)) {
+  if (target.reference) return "reference kernels were asked for";
+  return rectifies(problem) ? "does not rectify its result" : refusal(problem);
+}
+
+template <class Problem>
 std::string dense_candidate_refusal(const Problem& problem, const Target& target) {
-  return target.reference ? "reference kernels were asked for" : dense_refusal(problem);
+  return plain_refusal<Problem>(problem, target, dense_refusal);
 }
 
 template <class Problem>
 std::string head_candidate_refusal(const Problem& problem, const Target& target) {
-  return target.reference ? "reference kernels were asked for" : head_refusal(problem);
+  return plain_refusal<Problem>(problem, target, head_refusal);
+}
+
+std::string gemm_candidate_refusal(const CorrelationProblem& problem, const Target& target) {
+  return plain_refusal<CorrelationProblem>(problem, target, GemmCorrelationKernel::refusal);
 }
 
 std::string element_refusal(DType dtype) {
@@ -100,8 +122,7 @@ std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& probl
         [](const CorrelationProblem& p, const Target& t, std::string reason) {
           return make_head_correlation(p, t.isa, std::move(reason));
         }},
-      C{"gemm", direct_refusal<GemmCorrelationKernel, CorrelationProblem>,
-        make_direct<GemmCorrelationKernel, CorrelationProblem>},
+      C{"gemm", gemm_candidate_refusal, make_direct<GemmCorrelationKernel, CorrelationProblem>},
       C{"direct", direct_refusal<CorrelationKernel, CorrelationProblem>,
         make_direct<CorrelationKernel, CorrelationProblem>},
       C{"reference",

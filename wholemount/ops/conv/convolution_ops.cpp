@@ -1,6 +1,7 @@
 #include "wholemount/ops/conv/convolution_ops.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "wholemount/ops/conv/candidates.h"
@@ -162,24 +163,35 @@ class ForwardOp final : public ConvolutionOp {
 class DataGradientOp final : public ConvolutionOp {
  public:
   DataGradientOp(ConvKind kind, const ConvGeometry& geometry, std::vector<int64_t> channels,
-                 const Extent3& extent)
+                 const Extent3& extent, std::optional<float> rectified_slope = std::nullopt)
       : ConvolutionOp(kind, geometry, "_data_gradient"),
         channels_(std::move(channels)),
-        extent_(extent) {}
+        extent_(extent),
+        rectified_slope_(rectified_slope) {}
+
+  [[nodiscard]] std::string attributes() const override {
+    return ConvolutionOp::attributes() +
+           (rectified_slope_ ? " rectified" + std::to_string(*rectified_slope_) : std::string());
+  }
 
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
-    WM_CHECK(inputs.size() == 2 && inputs[0].extent == output_extent(extent_),
-             "the data gradient takes grad_y of the forward pass and its weights");
+    WM_CHECK(
+        inputs.size() == (rectified_slope_ ? 3 : 2) && inputs[0].extent == output_extent(extent_),
+        "the data gradient takes grad_y of the forward pass, its weights and what is "
+        "rectified");
     std::vector<TensorDesc> outputs;
     for (const int64_t c : channels_) {
       outputs.push_back(TensorDesc::activation(inputs[0].n, c, extent_, inputs[0].dtype));
     }
+    WM_CHECK(!rectified_slope_ || inputs[2] == outputs[0],
+             "what is rectified has the shape of its gradient");
     return outputs;
   }
 
   [[nodiscard]] Box3 input_region(int input, const Box3& output_box,
                                   std::span<const TensorDesc> inputs) const override {
     const Extent3& extent = inputs[static_cast<size_t>(input)].extent;
+    if (input == 2) return output_box;
     if (input != 0) return whole_box(extent);
     return kind_ == ConvKind::conv ? conv_adjoint_region(geometry_, output_box, extent)
                                    : conv_input_region(geometry_, output_box, extent);
@@ -195,12 +207,27 @@ class DataGradientOp final : public ConvolutionOp {
                     std::move(destinations), extent_, context.inputs[1]);
     problem.first_source = 0;
     problem.weights_input = 1;
+    if (rectified_slope_) {
+      problem.rectified_input = 2;
+      problem.rectified_slope = *rectified_slope_;
+    }
     return choose_correlation(problem, context.target);
+  }
+
+  [[nodiscard]] RectifiedOp rectified(const Node& /*node*/, int32_t /*y*/,
+                                      float slope) const override {
+    // The other kernels are for shapes whose gradients are small, or read at the rate of memory.
+    const bool takes = kind_ == ConvKind::conv && !rectified_slope_ && channels_.size() == 1 &&
+                       channels_.front() > 4 && volume(geometry_.kernel) > 1 &&
+                       geometry_.stride == Extent3{1, 1, 1};
+    if (!takes) return {};
+    return {std::make_shared<DataGradientOp>(kind_, geometry_, channels_, extent_, slope)};
   }
 
  private:
   std::vector<int64_t> channels_;
   Extent3 extent_;
+  std::optional<float> rectified_slope_;
 };
 
 class WeightGradientOp final : public ConvolutionOp {

@@ -22,6 +22,10 @@ constexpr int64_t kMinReuse = 200;
 /// Larger results leave the caches before they are read again: written past them they need not be
 /// brought in first.
 constexpr int64_t kStreamBytes = int64_t{16} << 20;
+/// Fewer bands of rows than this leave threads idle at the end; bands of fewer rows load more halo
+/// than rows.
+constexpr int64_t kWantedBands = 16;
+constexpr int64_t kMinRows = 8;
 /// A slab of fewer planes would load its halo too often.
 constexpr int64_t kMinSlab = 8;
 
@@ -54,6 +58,7 @@ int64_t CorrelationProblem::traffic_bytes() const {
   size_t bytes = weights.bytes();
   for (const TensorDesc& desc : sources) bytes += desc.bytes();
   for (const TensorDesc& desc : destinations) bytes += desc.n > 0 ? desc.bytes() : 0;
+  if (rectified_input >= 0) bytes += destinations.front().bytes();
   return static_cast<int64_t>(bytes);
 }
 
@@ -149,12 +154,18 @@ void CorrelationKernel::choose_boxes() {
     return ring.block_voxels() * voxel_bytes <= kRingBytes;
   };
   const auto fits = [&](int64_t rows, int64_t columns) { return planes_fit(1, rows, columns); };
-  const Band band = choose_band(g.h.count, g.w.count, fits);
+  Band band = choose_band(g.h.count, g.w.count, fits);
   const int64_t bands = divide_up(g.h.count, band.rows) * divide_up(g.w.count, band.columns);
   const int64_t n = problem_.sources.front().n;
   const int64_t slabs =
       std::clamp<int64_t>(divide_up(kWantedTasks, n * bands), 1, divide_up(g.d.count, kMinSlab));
   int64_t planes = divide_up(g.d.count, slabs);
+  const auto num_groups = static_cast<int64_t>(groups_.size());
+  // Flat images have no slabs to deal out, and few channels no groups.
+  const int64_t tasks = n * bands * slabs * std::max<int64_t>(num_groups, 1);
+  const int64_t cuts = std::clamp<int64_t>(divide_up(kWantedBands, tasks), 1,
+                                           std::max<int64_t>(band.rows / kMinRows, 1));
+  band.rows = divide_up(band.rows, cuts);
   if (band.columns == g.w.count && takes_short_rows(band.columns)) {
     tile_rows_ = WM_PICK_ISA(isa_, correlation_row_tile)(band.columns);
     while (planes > 1 && !planes_fit(planes, band.rows, band.columns)) --planes;
@@ -163,7 +174,6 @@ void CorrelationKernel::choose_boxes() {
   box_ = {planes, band.rows, band.columns};
   boxes_ = {divide_up(g.d.count, planes), divide_up(g.h.count, band.rows),
             divide_up(g.w.count, band.columns)};
-  const auto num_groups = static_cast<int64_t>(groups_.size());
   group_parts_ = std::clamp<int64_t>(divide_up(kWantedTasks, n * volume(boxes_)), 1,
                                      std::max<int64_t>(num_groups, 1));
   const int64_t reuse = 16 * volume(g.kernel) * (num_groups == 0 ? 1 : groups_.front().num_blocks);
@@ -247,6 +257,7 @@ Box3 CorrelationKernel::input_box(int phase, int64_t task, int input) const {
   }
   if (phase == 0) return {};
   if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
+  if (input == problem_.rectified_input) return output_box(phase, task, 0);
   return problem_.geometry.source_box(task_at(task).box);
 }
 
@@ -259,7 +270,28 @@ void CorrelationKernel::run(int phase, int64_t task, const KernelArgs& args) con
   if (phase == 0) {
     pack_weights(task, args);
   } else {
-    correlate_box(task_at(task), args);
+    const Task one = task_at(task);
+    correlate_box(one, args);
+    if (problem_.rectified_input >= 0) rectify_box(one, args);
+  }
+}
+
+void CorrelationKernel::rectify_box(const Task& task, const KernelArgs& args) const {
+  const TensorView& out = args.outputs[0].view;
+  const TensorView& x = args.inputs[static_cast<size_t>(problem_.rectified_input)].view;
+  const auto rectify = WM_PICK_ISA(isa_, rectify_row);
+  const Box3 box = problem_.geometry.destination_box(task.box);
+  const Group& last = groups_[task.last_group - 1];
+  const size_t end = last.first_block + static_cast<size_t>(last.num_blocks);
+  for (size_t i = groups_[task.first_group].first_block; i < end; ++i) {
+    const int64_t block = destination_blocks_[i].block;
+    for (int64_t d = box.begin.d; d < box.end.d; ++d) {
+      for (int64_t h = box.begin.h; h < box.end.h; ++h) {
+        rectify({x.at<float>(task.n, block, d, h, box.begin.w),
+                 out.at<float>(task.n, block, d, h, box.begin.w), box.end.w - box.begin.w,
+                 problem_.rectified_slope});
+      }
+    }
   }
 }
 
@@ -378,7 +410,8 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
     destination.channel_pitch = view.block_pitch;
     destination.channels = block.lanes;
     destination.plain = block.plain;
-    destination.stream = !block.plain && static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
+    destination.stream = !block.plain && problem_.rectified_input < 0 &&
+                         static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
                          reinterpret_cast<uintptr_t>(destination.origin) % 64 == 0;
   }
   if (!wanted) return;

@@ -29,7 +29,11 @@ struct CorrelationProblem {
   int first_source = 0;                  ///< index of sources[0] among the kernel's inputs
   int weights_input = 0;
   int bias_input = -1;  ///< -1: no bias
-  TensorDesc weights;   ///< plain [a, b, kd, kh, kw]
+  /// >= 0: the one destination, of more than four channels, is multiplied by the derivative of a
+  /// leaky rectifier of this input, which has its shape: by 1 where it is > 0, else by the slope.
+  int rectified_input = -1;
+  float rectified_slope = 0.0F;
+  TensorDesc weights;  ///< plain [a, b, kd, kh, kw]
   bool source_is_first_weight_axis = false;
 
   [[nodiscard]] int64_t source_channels() const;
@@ -116,6 +120,8 @@ class CorrelationKernel : public Kernel {
                      const Scratch& scratch, const KernelArgs& args) const;
   void pack_weights(int64_t task, const KernelArgs& args) const;
   void correlate_box(const Task& task, const KernelArgs& args) const;
+  /// After the last of its sources, while it lies in the caches.
+  void rectify_box(const Task& task, const KernelArgs& args) const;
   void correlate_group(const Task& task, const Group& group, const Class& one, int64_t jd,
                        const Scratch& scratch, const KernelArgs& args) const;
   /// Whether tiles of several rows fit the problem, whose rows are `columns` long.

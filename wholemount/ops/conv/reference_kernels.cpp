@@ -29,9 +29,17 @@ double read(const KernelArgs& args, int index, int64_t n, int64_t c, int64_t d, 
   const auto i = static_cast<size_t>(index);
   const InputView& input = args.inputs[i];
   const T z = linear<T>(input, n, c, d, h, w);
-  const bool positive =
+  const bool passes =
       args.decisions.empty() ? z > T{0} : linear<float>(args.decisions[i], n, c, d, h, w) > 0;
-  return static_cast<double>(positive ? z : static_cast<T>(input.transform.slope) * z);
+  return static_cast<double>(passes ? z : static_cast<T>(input.transform.slope) * z);
+}
+
+/// Whether the rectifier of input `index` lets the voxel through; by the twin where there is one.
+template <class T>
+bool positive(const KernelArgs& args, int index, int64_t n, int64_t c, const Extent3& v) {
+  const auto i = static_cast<size_t>(index);
+  return args.decisions.empty() ? linear<T>(args.inputs[i], n, c, v.d, v.h, v.w) > T{0}
+                                : linear<float>(args.decisions[i], n, c, v.d, v.h, v.w) > 0;
 }
 
 /// Kernel positions in the order kd, kh, kw.
@@ -87,6 +95,7 @@ class ReferenceCorrelation : public Kernel {
   [[nodiscard]] Box3 input_box(int /*phase*/, int64_t task, int input) const override {
     if (input == problem_.weights_input) return whole_box(problem_.weights.extent);
     if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
+    if (input == problem_.rectified_input) return output_box(0, task, 0);
     return problem_.geometry.source_box(destinations_of(task));
   }
   [[nodiscard]] Box3 output_box(int /*phase*/, int64_t task, int output) const override {
@@ -163,6 +172,9 @@ class ReferenceCorrelation : public Kernel {
         }
       }
     });
+    if (problem_.rectified_input >= 0 && !positive<T>(args, problem_.rectified_input, n, c, v)) {
+      sum *= static_cast<double>(problem_.rectified_slope);
+    }
     return static_cast<T>(sum);
   }
 

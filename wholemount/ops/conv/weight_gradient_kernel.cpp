@@ -9,6 +9,8 @@ namespace wholemount {
 
 namespace {
 
+/// Fewer pairs of blocks are folded by several tasks each.
+constexpr size_t kWantedFolds = 16;
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 
 /// The fine voxels along an axis that belong to destinations [begin, end): every fine voxel
@@ -57,6 +59,10 @@ WeightGradientKernel::WeightGradientKernel(WeightGradientProblem problem, Isa is
     coarse_floats_ += num_taps_ * block.scratch_pitch() * 16;
   }
   part_floats_ = checked_multiply(coarse_floats_, static_cast<int64_t>(coarse_blocks_.size()));
+  const size_t pairs = coarse_blocks_.size() * fine_blocks_.size();
+  if (pairs < kWantedFolds && pairs > 0) {
+    folds_per_pair_ = divide_up(num_taps_, fold_taps(fine_blocks_.front().scratch_pitch()));
+  }
 }
 
 void WeightGradientKernel::cut(int64_t coarse_per_panel, int64_t fine_per_panel,
@@ -89,7 +95,7 @@ void WeightGradientKernel::cut(int64_t coarse_per_panel, int64_t fine_per_panel,
 
 int64_t WeightGradientKernel::num_tasks(int phase) const {
   if (phase == 0) return parts_d_ * parts_h_ * coarse_panels_ * fine_panels_;
-  return static_cast<int64_t>(coarse_blocks_.size() * fine_blocks_.size());
+  return static_cast<int64_t>(coarse_blocks_.size() * fine_blocks_.size()) * folds_per_pair_;
 }
 
 WeightGradientKernel::Task WeightGradientKernel::task_at(int64_t task) const {
@@ -137,10 +143,15 @@ void WeightGradientKernel::run(int phase, int64_t task, const KernelArgs& args) 
     sum_part(task_at(task), args);
     return;
   }
-  const auto coarse = static_cast<size_t>(task) / fine_blocks_.size();
-  const auto fine = static_cast<size_t>(task) % fine_blocks_.size();
-  if (args.outputs[0].view.origin != nullptr) fold_weights(coarse, fine, args);
-  if (!problem_.has_bias || args.outputs[1].view.origin == nullptr) return;
+  const auto pair = static_cast<size_t>(task / folds_per_pair_);
+  const int64_t fold = task % folds_per_pair_;
+  const size_t coarse = pair / fine_blocks_.size();
+  const size_t fine = pair % fine_blocks_.size();
+  if (args.outputs[0].view.origin != nullptr) {
+    const int64_t taps = divide_up(num_taps_, folds_per_pair_);
+    fold_weights(coarse, fine, fold * taps, std::min((fold + 1) * taps, num_taps_), args);
+  }
+  if (fold > 0 || !problem_.has_bias || args.outputs[1].view.origin == nullptr) return;
   if (problem_.bias_of_fine ? coarse == 0 : fine == 0) {
     fold_bias(problem_.bias_of_fine ? fine : coarse, args);
   }

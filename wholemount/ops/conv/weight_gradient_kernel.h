@@ -91,7 +91,11 @@ class WeightGradientKernel : public Kernel {
 
  private:
   [[nodiscard]] double* bias_partial(const KernelArgs& args, int64_t part, size_t block) const;
-  void fold_weights(size_t coarse, size_t fine, const KernelArgs& args) const;
+  /// Sums of taps folded at once, on the stack.
+  static constexpr int64_t kFoldFloats = 2048;
+  [[nodiscard]] static int64_t fold_taps(int64_t pitch) { return kFoldFloats / (pitch * 16); }
+  void fold_weights(size_t coarse, size_t fine, int64_t first_tap, int64_t last_tap,
+                    const KernelArgs& args) const;
   void fold_bias(size_t block, const KernelArgs& args) const;
 
   std::vector<int64_t> fine_offset_;  ///< floats, of each fine block within a coarse block's sums
@@ -100,6 +104,7 @@ class WeightGradientKernel : public Kernel {
   int64_t coarse_panels_ = 1;
   int64_t fine_panels_ = 1;
   int64_t parts_d_ = 1, parts_h_ = 1;
+  int64_t folds_per_pair_ = 1;  ///< tasks of phase 1 for a pair of blocks, by taps
   size_t shared_bytes_ = 0;
 };
 

@@ -206,6 +206,7 @@ Box3 WinogradCorrelationKernel::input_box(int phase, int64_t task, int input) co
   }
   if (phase == 0) return {};
   if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
+  if (input == problem_.rectified_input) return output_box(phase, task, 0);
   return problem_.geometry.source_box(task_outputs(task_at(task)));
 }
 
@@ -388,6 +389,13 @@ void WinogradCorrelationKernel::transform_result(const Task& task,
       columns.planes = std::min(shape_.outputs.d, g.d.count - d);
       columns.rows = std::min(shape_.outputs.h, g.h.count - h);
       columns.stream = stream;
+      if (problem_.rectified_input >= 0) {
+        const TensorView& x = args.inputs[static_cast<size_t>(problem_.rectified_input)].view;
+        columns.rectified = x.at<float>(task.n, block.block, d, h, w);
+        columns.rectified_plane_pitch = x.plane_pitch;
+        columns.rectified_row_pitch = x.row_pitch;
+        columns.rectified_slope = problem_.rectified_slope;
+      }
       transform_columns(shape_.tile, columns);
     }
   }

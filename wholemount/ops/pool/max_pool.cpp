@@ -21,12 +21,16 @@ TensorDesc pooled(const PoolSpec& spec, const TensorDesc& x, const std::string& 
   return y;
 }
 
-/// Inputs {x read through, grad_y, base or absent}, output {grad_x = base + scattered grad_y}.
+/// Inputs {x read through, grad_y, base or absent}, output {grad_x = base + scattered grad_y};
+/// rectified: maxima that are not > 0 scatter nothing.
 class MaxPoolBackwardOp final : public Op {
  public:
-  explicit MaxPoolBackwardOp(const PoolSpec& spec) : spec_(spec) {}
+  explicit MaxPoolBackwardOp(const PoolSpec& spec, bool rectified = false)
+      : spec_(spec), rectified_(rectified) {}
   [[nodiscard]] std::string name() const override { return "max_pool_backward"; }
-  [[nodiscard]] std::string attributes() const override { return to_string(spec_); }
+  [[nodiscard]] std::string attributes() const override {
+    return to_string(spec_) + (rectified_ ? " rectified" : "");
+  }
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     const TensorDesc wanted = pooled(spec_, inputs[0], name());
     if (inputs[1] != wanted) {
@@ -50,12 +54,19 @@ class MaxPoolBackwardOp final : public Op {
   [[nodiscard]] bool reads_through(int input) const override { return input == 0; }
   [[nodiscard]] std::shared_ptr<const Kernel> prepare(
       const PrepareContext& context) const override {
-    return wants_reference(context) ? make_max_pool_backward_reference(spec_, context)
-                                    : make_max_pool_backward_kernel(spec_, context);
+    return wants_reference(context) ? make_max_pool_backward_reference(spec_, rectified_, context)
+                                    : make_max_pool_backward_kernel(spec_, rectified_, context);
+  }
+  [[nodiscard]] RectifiedOp rectified(const Node& node, int32_t y, float slope) const override {
+    // A maximum of rectified values is > 0 where the value behind it is, and what it has read
+    // already tells. A base, or a slope below zero, would have to be multiplied as well.
+    if (rectified_ || slope != 0.0F || node.inputs[0] != y || node.inputs[2] != kNone) return {};
+    return {std::make_shared<MaxPoolBackwardOp>(spec_, true), false};
   }
 
  private:
   PoolSpec spec_;
+  bool rectified_;
 };
 
 class MaxPoolOp final : public Op {

@@ -28,8 +28,9 @@ WindowTasks tasks_of(const PoolGeometry& geometry, const TensorDesc& x) {
 /// windows that touch its voxels.
 class MaxPoolBackwardKernel final : public Kernel {
  public:
-  MaxPoolBackwardKernel(const PoolSpec& spec, const PrepareContext& context)
+  MaxPoolBackwardKernel(const PoolSpec& spec, bool rectified, const PrepareContext& context)
       : geometry_("max_pool_backward", spec, context.inputs[0].extent),
+        rectified_(rectified),
         tasks_(tasks_of(geometry_, context.inputs[0])),
         isa_(context.target.isa),
         overlapping_(context.inputs[0].block_width() == 16 && geometry_.w.kernel == 3 &&
@@ -108,6 +109,7 @@ class MaxPoolBackwardKernel final : public Kernel {
     const LaneTransform lanes = lane_transform(args.inputs[0], task.block);
     MaxPoolRow row = max_pool_row_of(geometry_, x, lanes);
     row.tap = taps;
+    row.positive_taps = rectified_;
     for (int64_t od = windows.begin.d; od < windows.end.d; ++od) {
       for (int64_t oh = windows.begin.h; oh < windows.end.h; ++oh) {
         aim(row, geometry_, x, task, od, oh);
@@ -155,6 +157,10 @@ class MaxPoolBackwardKernel final : public Kernel {
         }
       }
     }
+    if (rectified_) {
+      WM_PICK_ISA(isa_, keep_positive_taps)
+      (values, taps, windows.extent().d * rows_h * row_floats_);
+    }
   }
 
   void gather_row(const SlabTasks::Task& task, const Box3& windows, int64_t d, int64_t h,
@@ -195,6 +201,7 @@ class MaxPoolBackwardKernel final : public Kernel {
   }
 
   PoolGeometry geometry_;
+  bool rectified_;
   WindowTasks tasks_;
   Isa isa_;
   bool overlapping_;  ///< blocked, three wide and two apart
@@ -212,9 +219,9 @@ class MaxPoolBackwardKernel final : public Kernel {
 
 }  // namespace
 
-std::shared_ptr<const Kernel> make_max_pool_backward_kernel(const PoolSpec& spec,
+std::shared_ptr<const Kernel> make_max_pool_backward_kernel(const PoolSpec& spec, bool rectified,
                                                             const PrepareContext& context) {
-  return std::make_shared<MaxPoolBackwardKernel>(spec, context);
+  return std::make_shared<MaxPoolBackwardKernel>(spec, rectified, context);
 }
 
 }  // namespace wholemount

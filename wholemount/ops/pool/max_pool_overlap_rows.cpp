@@ -207,4 +207,11 @@ void overlap_backward_row(const MaxPoolBackwardRow& row) {
   } while (done < num_rows);
 }
 
+void keep_positive_taps(const float* value, float* tap, int64_t count) {
+  const F16 none = F16::set1(kNoTap);
+  for (int64_t i = 0; i < count; i += 16) {
+    select_greater(F16::load(value + i), F16::zero(), F16::load(tap + i), none).store(tap + i);
+  }
+}
+
 }  // namespace wholemount::WM_ISA

@@ -44,6 +44,8 @@ constexpr int64_t kMaxPlaneTapsH = 3;
 
 WM_DECLARE_PER_ISA(void plane_maxima_row(const PlaneMaximaRow& row);
                    void join_maxima_row(const JoinedMaximaRow& row);
+                   /// Of `count` maxima, a multiple of 16: tap = kNoTap where value is not > 0.
+                   void keep_positive_taps(const float* value, float* tap, int64_t count);
                    /// max_pool_backward_row for blocked tensors, kernel_w = 3, stride_w = 2.
                    void overlap_backward_row(const MaxPoolBackwardRow& row);)
 

@@ -90,11 +90,13 @@ class MaxPoolReference final : public PoolReference {
 template <class T>
 class MaxPoolBackwardReference final : public PoolReference {
  public:
-  MaxPoolBackwardReference(const PoolSpec& spec, const PrepareContext& context)
-      : PoolReference("max_pool_backward_reference", spec, context) {}
+  MaxPoolBackwardReference(const PoolSpec& spec, bool rectified, const PrepareContext& context)
+      : PoolReference("max_pool_backward_reference", spec, context), rectified_(rectified) {}
   void run(int /*phase*/, int64_t task, const KernelArgs& args) const override {
     const int64_t n = task / x_.num_blocks();
     const int64_t block = task % x_.num_blocks();
+    const TransformedReader<T> x(args.inputs[0],
+                                 args.decisions.empty() ? nullptr : &args.decisions[0]);
     const TensorView& grad_y = args.inputs[1].view;
     const TensorView& base = args.inputs[2].view;
     const TensorView& grad_x = args.outputs[0].view;
@@ -110,12 +112,16 @@ class MaxPoolBackwardReference final : public PoolReference {
         for (int64_t h = 0; h < windows.h; ++h) {
           for (int64_t w = 0; w < windows.w; ++w) {
             const Extent3 best = find<T>(args, n, c, {d, h, w});
+            if (rectified_ && !x.positive(n, c, best.d, best.h, best.w)) continue;
             element<T>(grad_x, n, c, best.d, best.h, best.w) += element<T>(grad_y, n, c, d, h, w);
           }
         }
       }
     }
   }
+
+ private:
+  bool rectified_;
 };
 
 }  // namespace
@@ -128,12 +134,12 @@ std::shared_ptr<const Kernel> make_max_pool_reference(const PoolSpec& spec,
   return std::make_shared<MaxPoolReference<float>>(spec, context);
 }
 
-std::shared_ptr<const Kernel> make_max_pool_backward_reference(const PoolSpec& spec,
+std::shared_ptr<const Kernel> make_max_pool_backward_reference(const PoolSpec& spec, bool rectified,
                                                                const PrepareContext& context) {
   if (context.inputs[0].dtype == DType::f64) {
-    return std::make_shared<MaxPoolBackwardReference<double>>(spec, context);
+    return std::make_shared<MaxPoolBackwardReference<double>>(spec, rectified, context);
   }
-  return std::make_shared<MaxPoolBackwardReference<float>>(spec, context);
+  return std::make_shared<MaxPoolBackwardReference<float>>(spec, rectified, context);
 }
 
 }  // namespace wholemount

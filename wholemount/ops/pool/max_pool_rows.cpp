@@ -12,6 +12,11 @@ struct Maximum {
   F16 tap;
 };
 
+/// What is noted of a maximum's position.
+F16 noted_tap(const MaxPoolRow& row, F16 value, F16 tap) {
+  return row.positive_taps ? select_greater(value, F16::zero(), tap, F16::set1(kNoTap)) : tap;
+}
+
 /// The maxima of the window of which w taps [kw_begin, kw_end) lie in the input; `x` is its tap
 /// (0, 0, 0).
 template <bool kWithTap>
@@ -69,7 +74,7 @@ void neighbouring_windows(const MaxPoolRow& row, const LoadTransform16& transfor
   }
   for (int64_t i = 0; i < count; ++i) {
     if (row.y != nullptr) best[i].value.store(row.y + (ow + i) * 16);
-    if (kWithTap) best[i].tap.store(row.tap + (ow + i) * 16);
+    if (kWithTap) noted_tap(row, best[i].value, best[i].tap).store(row.tap + (ow + i) * 16);
   }
 }
 
@@ -98,7 +103,7 @@ void blocked_row(const MaxPoolRow& row, const LoadTransform16& transform) {
     const int64_t kw_end = first + row.kernel_w > row.width ? row.width - first : row.kernel_w;
     const Maximum best = maximum_of<kWithTap>(row, transform, row.x + first * 16, kw_begin, kw_end);
     if (row.y != nullptr) best.value.store(row.y + ow * 16);
-    if (kWithTap) best.tap.store(row.tap + ow * 16);
+    if (kWithTap) noted_tap(row, best.value, best.tap).store(row.tap + ow * 16);
     ++ow;
   }
 }
@@ -145,7 +150,7 @@ void plain_maxima(const MaxPoolRow& row, const LoadTransform16& transform, int64
       best = max(value, best);
     }
     if (row.y != nullptr) store_some(best, row.y + ow + o, some);
-    if (kWithTap) store_some(best_tap, row.tap + ow + o, some);
+    if (kWithTap) store_some(noted_tap(row, best, best_tap), row.tap + ow + o, some);
   }
 }
 
@@ -172,7 +177,7 @@ void plain_windows(const MaxPoolRow& row, const LoadTransform16& transform, int6
     }
   }
   if (row.y != nullptr) store_some(best, row.y + ow, count);
-  if (row.tap != nullptr) store_some(best_tap, row.tap + ow, count);
+  if (row.tap != nullptr) store_some(noted_tap(row, best, best_tap), row.tap + ow, count);
 }
 
 /// Voxels along w from which on plain windows are long.

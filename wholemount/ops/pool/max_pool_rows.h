@@ -25,9 +25,12 @@ struct MaxPoolRow {
   /// Position of the maximum in the window is counted from here on, row pitch kernel_w.
   int64_t first_tap;
   int64_t tap_plane_pitch;
-  float* y;    ///< maxima, or null
-  float* tap;  ///< positions in the window as floats, or null
+  float* y;            ///< maxima, or null
+  float* tap;          ///< positions in the window as floats, or null
+  bool positive_taps;  ///< the position of a maximum that is not > 0 is kNoTap
 };
+/// Equals no position.
+constexpr float kNoTap = -1.0F;
 
 /// One row of grad_x (fixed d, h) of one channel block: base + the grad_y of the windows whose
 /// maximum lies here. Windows (od, oh) of [0, windows_d) x [0, windows_h) from the pointers on

@@ -128,6 +128,59 @@ TEST(MaxPool, backward_keeps_the_operator_contract_over_many_tasks) {
   }
 }
 
+/// The backward operator behind rectified values.
+std::shared_ptr<const Op> rectified_backward(const PoolSpec& spec) {
+  std::shared_ptr<const Op> result;
+  GraphBuilder builder(make_apply());
+  const ValueId x =
+      differentiable_input(builder, "x", TensorDesc::plain(1, 1, spec.kernel, DType::f64));
+  const ValueId y = max_pool(builder, spec, activation(builder, 0.0F, x, "relu"), "pool");
+  differentiate(builder, {random_projection(builder, y, 1, "loss")}, make_add());
+  for (const Node& node : builder.graph().nodes) {
+    if (node.op->name() == "max_pool_backward") result = node.op;
+    EXPECT_NE(node.op->name(), "activation_backward");
+  }
+  return result;
+}
+
+TEST(MaxPool, backward_of_rectified_values_keeps_the_operator_contract) {
+  for (const PoolSpec& spec : kSpecs) {
+    const Ops both = ops(spec);
+    for (const TensorDesc& desc : shapes(spec)) {
+      OpCase op_case;
+      op_case.op = rectified_backward(spec);
+      TensorDesc base = desc;
+      base.n = 0;
+      op_case.inputs = {desc, both.forward->infer(std::vector<TensorDesc>{desc})[0], base};
+      op_case.fills = {InputFill::activated(0.0F)};
+      // At most every window that covers a voxel.
+      op_case.tolerance_terms = static_cast<double>(volume(spec.kernel));
+      check_op(op_case);
+    }
+  }
+}
+
+TEST(MaxPool, gradient_of_rectified_values_agrees_with_central_differences) {
+  for (const float slope : {0.0F, 0.25F}) {
+    check_gradient([&](GraphBuilder& builder) {
+      const ValueId x =
+          differentiable_input(builder, "x", TensorDesc::plain(1, 2, {4, 4, 6}, DType::f64));
+      const ValueId y = activation(builder, slope, x, "relu");
+      return std::vector<ValueId>{max_pool(builder, {}, y, "pool")};
+    });
+  }
+}
+
+TEST(MaxPool, a_gradient_joined_from_two_readers_is_rectified_by_a_node_of_its_own) {
+  check_gradient([&](GraphBuilder& builder) {
+    const ValueId x =
+        differentiable_input(builder, "x", TensorDesc::plain(1, 2, {4, 4, 6}, DType::f64));
+    const ValueId y = activation(builder, 0.0F, x, "relu");
+    return std::vector<ValueId>{max_pool(builder, {}, y, "pool"),
+                                max_pool(builder, {{1, 2, 2}, {1, 2, 2}, {0, 0, 0}}, y, "flat")};
+  });
+}
+
 TEST(MaxPool, of_equal_maxima_the_first_in_d_h_w_order_gets_the_gradient) {
   for (const TensorDesc& desc :
        {TensorDesc::plain(1, 1, {2, 2, 2}), TensorDesc::plain(1, 1, {2, 2, 2}, DType::f64)}) {

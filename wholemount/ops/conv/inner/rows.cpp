@@ -124,6 +124,20 @@ void sum_blocked(const RowSum& row) {
 
 }  // namespace
 
+void add_to_sums(const float* in, double* sums, int64_t count) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < count; ++i) sums[i] += static_cast<double>(in[i]);
+}
+
+void rectify_row(const RowRectify& row) {
+  const F16 slope = F16::set1(row.slope);
+  for (int64_t i = 0; i < row.count * 16; i += 16) {
+    const F16 gradient = F16::load(row.gradient + i);
+    select_greater(F16::load(row.x + i), F16::zero(), gradient, gradient * slope)
+        .store(row.gradient + i);
+  }
+}
+
 void sum_row(const RowSum& row) {
   if (row.plain) {
     for (int32_t c = 0; c < row.channels; ++c) {

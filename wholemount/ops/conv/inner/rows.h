@@ -26,6 +26,16 @@ struct RowCopy {
 };
 WM_DECLARE_PER_ISA(void copy_row(const RowCopy& row);)
 
+/// Multiplies the voxels of one row of one block of sixteen channels by the derivative of a leaky
+/// rectifier of x: by 1 where x > 0, else by the slope.
+struct RowRectify {
+  const float* x;   ///< lane 0 of the first voxel
+  float* gradient;  ///< likewise
+  int64_t count;    ///< voxels
+  float slope;
+};
+WM_DECLARE_PER_ISA(void rectify_row(const RowRectify& row);)
+
 /// Adds the voxels of one row of one channel block to sixteen float64 sums.
 struct RowSum {
   const float* source;    ///< lane 0 of the first voxel
@@ -40,6 +50,9 @@ struct RowSum {
   double* sums;  ///< sixteen
 };
 WM_DECLARE_PER_ISA(void sum_row(const RowSum& row);)
+
+/// sums[i] += in[i] for i < count.
+WM_DECLARE_PER_ISA(void add_to_sums(const float* in, double* sums, int64_t count);)
 
 /// out[j * out_step + r] = in[r * row_pitch + j] for j < count and r < rows; zero for rows <= r <
 /// 16: the weights of sixteen channels from where they lie apart to a vector for each position.

@@ -163,10 +163,32 @@ struct Tile {
     }
   }
 
-  template <bool kFull, bool kStream>
+  /// Asks for what kAhead columns of outputs are multiplied by.
+  static void prefetch_rectified(const WinogradOutputColumns& columns, int64_t first) {
+    const int64_t last =
+        first + kAhead < columns.num_columns ? first + kAhead : columns.num_columns;
+    const int64_t planes = columns.planes < kOutputsD ? columns.planes : kOutputsD;
+    const int64_t rows = columns.rows < kOutputsH ? columns.rows : kOutputsH;
+    for (int64_t i = 0; i < planes; ++i) {
+      for (int64_t j = 0; j < rows; ++j) {
+        const float* voxels =
+            columns.rectified + i * columns.rectified_plane_pitch + j * columns.rectified_row_pitch;
+        for (int64_t column = first; column < last; ++column) {
+          __builtin_prefetch(voxels + column * 16, 0, 2);
+        }
+      }
+    }
+  }
+
+  template <bool kFull, bool kStream, bool kRectified>
   static void output_columns(const WinogradOutputColumns& columns) {
     const F16 bias = F16::load(columns.bias);
+    const F16 slope = F16::set1(columns.rectified_slope);
     for (int64_t column = 0; column < columns.num_columns; ++column) {
+      if (kRectified && column == 0) prefetch_rectified(columns, 0);
+      if (kRectified && column % kAhead == kAhead / 2) {
+        prefetch_rectified(columns, column + kAhead / 2);
+      }
       const float* in = columns.source + column * 16;
       F16 rows[D::kPoints][kOutputsH];
 #pragma GCC unroll 8
@@ -190,23 +212,36 @@ struct Tile {
         for (int i = 0; i < kOutputsD; ++i) {
           if (!kFull && (i >= columns.planes || j >= columns.rows)) continue;
           float* voxel = out + i * columns.plane_pitch + j * columns.voxel_row_pitch;
-          kStream ? (y[i] + bias).stream(voxel) : (y[i] + bias).store(voxel);
+          F16 value = y[i] + bias;
+          if (kRectified) {
+            const float* x = columns.rectified + column * 16 + i * columns.rectified_plane_pitch +
+                             j * columns.rectified_row_pitch;
+            value = select_greater(F16::load(x), F16::zero(), value, value * slope);
+          }
+          kStream ? value.stream(voxel) : value.store(voxel);
         }
       }
     }
   }
 
+  template <bool kRectified>
   static void output_columns(const WinogradOutputColumns& columns) {
     const bool full = columns.planes >= kOutputsD && columns.rows >= kOutputsH;
     if (!columns.stream) {
-      full ? output_columns<true, false>(columns) : output_columns<false, false>(columns);
+      full ? output_columns<true, false, kRectified>(columns)
+           : output_columns<false, false, kRectified>(columns);
       return;
     }
-    full ? output_columns<true, true>(columns) : output_columns<false, true>(columns);
+    full ? output_columns<true, true, kRectified>(columns)
+         : output_columns<false, true, kRectified>(columns);
 #if defined(__AVX2__)
     // Other threads see streamed stores in order only behind a fence.
     _mm_sfence();
 #endif
+  }
+
+  static void output_columns(const WinogradOutputColumns& columns) {
+    columns.rectified != nullptr ? output_columns<true>(columns) : output_columns<false>(columns);
   }
 
   /// At most sixteen voxels summed in float32, joined in float64.

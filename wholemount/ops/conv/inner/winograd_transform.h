@@ -65,6 +65,12 @@ struct WinogradOutputColumns {
   int64_t planes;  ///< that exist of the tile's
   int64_t rows;    ///< that exist of the tile's
   bool stream;     ///< past the caches; `destination` and pitches must be multiples of 64 bytes
+  /// The same voxels of a tensor whose leaky rectifier's derivative multiplies the outputs (1 where
+  /// > 0, else the slope); nullptr: none.
+  const float* rectified;
+  int64_t rectified_plane_pitch;
+  int64_t rectified_row_pitch;
+  float rectified_slope;
 };
 WM_DECLARE_PER_ISA(void winograd_output_columns(WinogradTile tile,
                                                 const WinogradOutputColumns& columns);)
