@@ -36,8 +36,11 @@ BEGIN, END = "<!-- prediction: begin -->", "<!-- prediction: end -->"
 SHAPES = {"48": "[48,48,48]", "96": "[96,96,96]", "144": "[144,240,240]"}
 
 
-def unet(filters, shape, norm="instance", batch=1, budget=None, spill=True, steps=3):
+def unet(filters, shape, norm="instance", batch=1, budget=None, spill=True):
     """budget: None (all that is there), "floor", a size, or a part of the way from the floor up."""
+    # The first update touches memory and file for the first time, and an epoch's last one may hold
+    # fewer samples: the median of a few short ones is none of these.
+    steps = 7 if shape == "48" else 3
     name = f"f{filters}-{shape}-{norm}-b{batch}"
     if budget is not None:
         name += "-" + (f"{round(100 * budget)}pc" if isinstance(budget, float) else budget)

@@ -147,6 +147,19 @@ double update_seconds(const JobSpec& job, const GradientFold& fold, int64_t para
          copy_bytes_per_second;
 }
 
+/// How many samples programs hold beside the usual number: what a micro-batch leaves of a batch,
+/// and an epoch's last update.
+std::set<int64_t> remainders(const JobSpec& job) {
+  const int64_t per_program = samples_per_program(job);
+  const int64_t batch = update_batch(job);
+  std::set<int64_t> counts{batch % per_program};
+  if (!job.config.train.steps_per_epoch.has_value()) {
+    counts.insert(static_cast<int64_t>(job.train_extents.size()) % batch % per_program);
+  }
+  counts.erase(0);
+  return counts;
+}
+
 /// Plans all shapes with the arena budget the programs have, and adds up their bytes and seconds.
 void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& programs,
                    JobPlan& plan) {
@@ -182,6 +195,15 @@ void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& p
       describe_policies(*program.program, plan);
     }
     plan.arena_bytes = std::max(plan.arena_bytes, arena_bytes);
+  }
+  if (shapes.size() == 1) {
+    // Else an update would wait for their planning, and take bytes that nobody foresaw.
+    for (const int64_t count : remainders(job)) {
+      const std::vector<Extent3> extents(static_cast<size_t>(count), shapes.front().first);
+      const Program& program = *programs.update.get(extents).program;
+      plan.arena_bytes = std::max(plan.arena_bytes, program.arena_bytes);
+      plan.spill_bytes = std::max(plan.spill_bytes, program.spill_bytes);
+    }
   }
   if (per_program > 1 && shapes.size() > 1) {
     // Mixed shapes live in fewer bytes than all-largest, but packing may be a little worse.
