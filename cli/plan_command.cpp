@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cli/job_options.h"
@@ -95,24 +96,36 @@ void print_policies(const Program& program) {
     std::printf("\nevery value is kept: the budget asks for nothing else\n");
     return;
   }
-  constexpr std::array kNames = {"recompute", "spill", "stream"};
-  std::printf("\nmemory policies (exact), %lld forward values kept:\n",
-              static_cast<long long>(program.kept_values));
+  constexpr std::array kNames = {"recompute", "spill", "stream", "half"};
+  constexpr std::array kCosts = {"arithmetic again", "disk time beside the steps",
+                                 "disk time beside the steps", "rounding and expanding"};
+  constexpr auto kHalf = static_cast<size_t>(PolicyNote::Kind::half);
   std::array<double, kNames.size()> seconds{};
   std::array<size_t, kNames.size()> bytes{};
   std::array<int, kNames.size()> count{};
+  std::set<std::string> halves;
   for (const PolicyNote& note : program.policies) {
     const auto kind = static_cast<size_t>(note.kind);
     seconds[kind] += note.seconds;
     bytes[kind] += note.bytes;
     ++count[kind];
+    if (kind == kHalf) halves.insert(note.value);
   }
+  std::printf("\nmemory policies (%s), %lld forward values kept:\n",
+              halves.empty() ? "exact" : "not exact: memory.half",
+              static_cast<long long>(program.kept_values));
   for (size_t kind = 0; kind < kNames.size(); ++kind) {
     if (count[kind] > 0) {
       std::printf("  %-10s %4d times, %12s not held, %s of %s\n", kNames[kind], count[kind],
-                  format_bytes(bytes[kind]).c_str(), format_duration(seconds[kind]).c_str(),
-                  kind == 0 ? "arithmetic again" : "disk time beside the steps");
+                  format_bytes(kind == kHalf ? bytes[kind] / 2 : bytes[kind]).c_str(),
+                  format_duration(seconds[kind]).c_str(), kCosts[kind]);
     }
+  }
+  if (!halves.empty()) {
+    std::printf(
+        "  %zu values wait for the backward pass as bfloat16, each number off by at most "
+        "2^-8 of itself\n",
+        halves.size());
   }
   std::printf("  scratch space on disk %s\n", format_bytes(program.spill_bytes).c_str());
   std::vector<const PolicyNote*> largest;
@@ -189,7 +202,7 @@ void run_plan(const PlanOptions& options) {
   const JobPlan plan = plan_job(job, programs, threads, budget);
   // Only where the budget binds: it takes a few more searches.
   std::optional<OtherBudgets> others;
-  if (plan.recomputed_values + plan.spilled_values > 0) {
+  if (plan.recomputed_values + plan.spilled_values + plan.half_values > 0) {
     others = plan_other_budgets(job, spec, time, plan);
   }
   if (options.common.json) {

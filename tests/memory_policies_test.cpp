@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include "wholemount/exec/session.h"
 #include "wholemount/nets/unet3d.h"
 #include "wholemount/ops/activation/activation.h"
+#include "wholemount/ops/bfloat16/bfloat16.h"
 #include "wholemount/ops/conv/conv.h"
 #include "wholemount/ops/elementwise/elementwise.h"
 #include "wholemount/ops/pool/max_pool.h"
@@ -79,23 +81,44 @@ RandomNet random_net(uint64_t seed) {
   return net;
 }
 
-/// The gradient sums after one run, byte for byte.
-std::vector<float> gradients_of(const RandomNet& net, const Program& program, ThreadPool& pool) {
-  const GradientFold fold(1, 1);
-  ParameterStore store(net.graph->parameters, {fold.num_slots(), 0});
-  store.initialise(1, pool);
-  Session session(pool, store, program.arena_bytes, ::testing::TempDir(), program.spill_bytes);
-  const TensorDesc& desc = net.graph->value(net.image).desc;
+std::vector<float> random_image(const TensorDesc& desc) {
   std::vector<float> image(static_cast<size_t>(desc.storage_elements()));
   CounterRng rng(7, 0, 0, "image");
   for (float& x : image) x = static_cast<float>(rng.next_normal());
-  RunSpec run;
-  run.inputs = {{net.image, reinterpret_cast<std::byte*>(image.data())}};
+  return image;
+}
+
+/// The gradient sums after one run, byte for byte.
+std::vector<float> gradients_of(const Graph& graph, RunSpec run, const Program& program,
+                                ThreadPool& pool) {
+  const GradientFold fold(1, 1);
+  ParameterStore store(graph.parameters, {fold.num_slots(), 0});
+  store.initialise(1, pool);
+  Session session(pool, store, program.arena_bytes, ::testing::TempDir(), program.spill_bytes);
   run.fold = &fold;
   session.run(program, run);
   session.run(program, run);  // what the first run left in arena and file must not matter
   const std::span<float> gradients = store.gradients(0);
   return {gradients.begin(), gradients.end()};
+}
+
+std::vector<float> gradients_of(const RandomNet& net, const Program& program, ThreadPool& pool) {
+  std::vector<float> image = random_image(net.graph->value(net.image).desc);
+  RunSpec run;
+  run.inputs = {{net.image, reinterpret_cast<std::byte*>(image.data())}};
+  return gradients_of(*net.graph, run, program, pool);
+}
+
+/// Of one image whose target is where it is positive.
+std::vector<float> gradients_of(const UpdateGraph& update, const Program& program,
+                                ThreadPool& pool) {
+  std::vector<float> image = random_image(update.graph->value(update.images.front()).desc);
+  std::vector<uint8_t> target(update.graph->value(update.targets.front()).desc.bytes());
+  for (size_t i = 0; i < target.size(); ++i) target[i] = image[i] > 0 ? 1 : 0;
+  RunSpec run;
+  run.inputs = {{update.images.front(), reinterpret_cast<std::byte*>(image.data())},
+                {update.targets.front(), reinterpret_cast<std::byte*>(target.data())}};
+  return gradients_of(*update.graph, run, program, pool);
 }
 
 void expect_no_overlap(const Program& program) {
@@ -176,6 +199,107 @@ TEST(MemoryPolicies, a_larger_budget_never_plans_a_much_slower_update) {
     EXPECT_LT(seconds, 1.1 * fastest);
     fastest = std::min(fastest, seconds);
   }
+}
+
+PlanSpec with_half(PlanSpec spec) {
+  spec.half = {make_to_bfloat16(), make_from_bfloat16()};
+  return spec;
+}
+
+int64_t half_notes(const Program& program) {
+  return std::count_if(program.policies.begin(), program.policies.end(),
+                       [](const PolicyNote& note) { return note.kind == PolicyNote::Kind::half; });
+}
+
+/// |a - b| / |b| in the Euclidean norm.
+double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference / norm);
+}
+
+bool pools(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [](const Node& node) { return node.op->name() == "max_pool"; });
+}
+
+class HalfPolicy : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(HalfPolicy, keeps_the_budget_of_a_random_net_and_nearly_its_gradient) {
+  const RandomNet net = random_net(GetParam());
+  const TimeModel time = default_time_model(2);
+  ThreadPool two(2);
+  ThreadPool one(1);
+  const auto unlimited = plan(net.graph, with_half(spec_with(true, true)), time);
+  EXPECT_EQ(half_notes(*unlimited), 0);
+  const std::vector<float> expected = gradients_of(net, *unlimited, two);
+  // A weight's gradient sums x * g over voxels: with x off by 2^-8 of itself at most, at random,
+  // and g not at all, sums of random signs are off by less than that. What is computed again from
+  // rounded inputs changes sign where it is within 2^-8 of zero, which turns up to 2^-8 of the
+  // gradients at a rectifier on or off: sqrt(2^-8) of the norm. Where the backward pass looks for
+  // the maxima of windows again, about 1 in 80 windows of 8 normal numbers has its two largest
+  // within 2^-8; their gradients move to the neighbour, which is sqrt(2 / 80) of the norm.
+  const auto tolerance = [&](bool recompute) {
+    if (pools(*net.graph)) return std::sqrt(2.0 / 80);
+    return recompute ? 0x1p-4 : 0x1p-8;
+  };
+  int64_t halves = 0;
+  for (const auto& [recompute, spill] : {std::pair{false, false}, {true, false}, {false, true}}) {
+    PlanSpec spec = with_half(spec_with(recompute, spill));
+    spec.arena_budget_bytes = 0;
+    const size_t floor = plan(net.graph, spec, time)->arena_bytes;
+    for (const size_t part : {0, 2}) {
+      spec.arena_budget_bytes = floor + (unlimited->arena_bytes - floor) * part / 4;
+      const auto program = plan(net.graph, spec, time);
+      SCOPED_TRACE(std::to_string(spec.arena_budget_bytes) + " bytes, recompute " +
+                   std::to_string(static_cast<int>(recompute)) + ", spill " +
+                   std::to_string(static_cast<int>(spill)));
+      EXPECT_LE(program->arena_bytes, spec.arena_budget_bytes);
+      expect_no_overlap(*program);
+      const std::vector<float> found = gradients_of(net, *program, two);
+      EXPECT_EQ(gradients_of(net, *program, one), found);
+      halves += half_notes(*program);
+      if (half_notes(*program) == 0) {
+        EXPECT_EQ(found, expected);
+      } else {
+        EXPECT_LE(relative_difference(found, expected), tolerance(recompute));
+      }
+    }
+  }
+  EXPECT_GT(halves, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, HalfPolicy, testing::Range<uint64_t>(0, 6));
+
+TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the_gradient) {
+  UNet3dSpec net;
+  net.filters = 16;
+  net.levels = 4;
+  SegmentationLossSpec loss;
+  loss.target = TargetKind::regions;
+  loss.terms = {{LossName::dice, 1.0}};
+  const UpdateGraph update =
+      build_update_graph(unet3d_network(net), loss, std::array{Extent3{48, 48, 48}});
+  PlanSpec spec = spec_with(true, false);
+  spec.arena_budget_bytes = 0;
+  const TimeModel time = default_time_model(2);
+  const auto exact = plan(update.graph, spec, time);
+  const auto half = plan(update.graph, with_half(spec), time);
+  EXPECT_LT(half->arena_bytes, exact->arena_bytes);
+  EXPECT_GT(half_notes(*half), 0);
+  EXPECT_EQ(half_notes(*exact), 0);
+  // sqrt(2 / 80): as above, the maxima of windows are looked for again.
+  ThreadPool pool(2);
+  const std::vector<float> expected = gradients_of(update, *exact, pool);
+  const std::vector<float> found = gradients_of(update, *half, pool);
+  const double difference = relative_difference(found, expected);
+  RecordProperty("relative_difference", std::to_string(difference));
+  EXPECT_LE(difference, std::sqrt(2.0 / 80));
+  EXPECT_GT(difference, 0);
 }
 
 /// Without this the test of random nets could pass because nothing is ever moved.

@@ -70,6 +70,37 @@ TEST_F(Memory, a_budget_that_cannot_be_met_is_refused_with_the_smallest_that_wor
   EXPECT_TRUE(fs::is_empty(spill_)) << "something was left in the scratch folder";
 }
 
+TEST_F(Memory, half_is_only_taken_where_it_is_allowed_and_is_said_not_to_be_exact) {
+  const auto run = [&](const std::string& command, const std::string& memory, bool half) {
+    std::vector<std::string> arguments{command, folder_ / "config.toml", "--memory", memory};
+    if (half) arguments.insert(arguments.end(), {"--set", "memory.half=true"});
+    if (command == "train") {
+      arguments.insert(arguments.end(),
+                       {"--json", "--out", folder_ / (memory + (half ? "half" : "exact"))});
+    }
+    return run_binary(arguments);
+  };
+  const std::string exact_floor = smallest_budget(run("plan", "24M", false));
+  const std::string half_floor = smallest_budget(run("plan", "24M", true));
+  EXPECT_LT(std::stod(half_floor), 0.97 * std::stod(exact_floor));
+  expect_failure(run("plan", half_floor, false), 4, {"smallest"});
+
+  const CommandResult plan = run("plan", half_floor, true);
+  ASSERT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_NE(plan.out.find("not exact: memory.half"), std::string::npos) << plan.out;
+  EXPECT_NE(plan.out.find("as bfloat16"), std::string::npos) << plan.out;
+  const CommandResult half = run("train", half_floor, true);
+  ASSERT_EQ(half.exit_code, 0) << half.err;
+  EXPECT_LE(half.json()["measured_peak_bytes"].get<double>(), 1.02 * std::stod(half_floor));
+  // With room for everything nothing is rounded, allowed or not.
+  const CommandResult exact = run("train", "4G", false);
+  const CommandResult roomy = run("train", "4G", true);
+  EXPECT_EQ(roomy.json()["weights_digest"], exact.json()["weights_digest"]);
+  EXPECT_NE(half.json()["weights_digest"], exact.json()["weights_digest"]);
+  EXPECT_NEAR(half.json()["loss"].get<double>(), exact.json()["loss"].get<double>(),
+              0.01 * exact.json()["loss"].get<double>());
+}
+
 // Steps that run again belong to the plan's graph, not to the network's.
 TEST_F(Memory, a_step_under_the_smallest_budget_is_measured_node_by_node) {
   const auto bench = [&](const std::string& memory) {

@@ -67,7 +67,20 @@ class Candidates {
     changes_.push_back(change);
   }
 
+  /// Values are rounded after their last forward reading, for backward ones.
+  [[nodiscard]] bool may_be_half(const Use& use) const {
+    return tape_.half_of(use.value) != nullptr &&
+           tape_.steps[static_cast<size_t>(use.anchor)].backward;
+  }
+
   void consider(const Version& version) {
+    // A rounded value stays until it is expanded.
+    if (tape_.is_conversion(tape_.producer[static_cast<size_t>(version.value)])) return;
+    // Halves seldom suffice alone, and what was taken first may have to give way to them; exact
+    // searches come as close to the best without these.
+    if (!tape_.halves.empty() && version.use.value != kNone && any_over(0, version.created)) {
+      swap_access(version.use);
+    }
     int32_t before = version.created;
     const int32_t last = version.reads.empty() ? version.created : version.reads.back();
     if (spec_.spill && any_over(version.created, last)) {
@@ -91,20 +104,35 @@ class Candidates {
     }
     for (const int32_t read : version.reads) {
       const ScheduledStep& step = schedule_.steps[static_cast<size_t>(read)];
+      if (tape_.is_conversion(step.tape_step)) {
+        before = read;
+        continue;
+      }
       const Use use{version.value, step.tape_step, step.anchor};
       if (any_over(before + 1, read - 1)) {
-        const int32_t producer = tape_.producer[static_cast<size_t>(version.value)];
-        if (spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable) {
-          offer(use, Access::recompute);
-        }
+        if (may_recompute(version.value)) offer(use, Access::recompute);
         if (spec_.spill) {
           offer(use, Access::reload);
           offer(use, Access::reload, true);
         }
+        if (may_be_half(use)) offer(use, Access::half);
       }
       if (spec_.spill && any_over(read, read)) offer(use, Access::stream);
       before = read;
     }
+  }
+
+  [[nodiscard]] bool may_recompute(ValueId value) const {
+    const int32_t producer = tape_.producer[static_cast<size_t>(value)];
+    return spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable;
+  }
+
+  /// Other ways to bring back a value: what a way needs over the gap shows only once others are
+  /// taken, as when the inputs of a repeated step are to go too.
+  void swap_access(const Use& use) {
+    if (may_recompute(use.value)) offer(use, Access::recompute);
+    if (spec_.spill) offer(use, Access::reload);
+    if (may_be_half(use)) offer(use, Access::half);
   }
 
   void offer(const Use& use, Access access, bool brief = false) {

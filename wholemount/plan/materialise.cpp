@@ -6,6 +6,20 @@ namespace wholemount {
 
 namespace {
 
+const char* origin_text(Version::Origin origin) {
+  switch (origin) {
+    case Version::Origin::computed:
+      break;
+    case Version::Origin::recomputed:
+      return " (recomputed)";
+    case Version::Origin::reloaded:
+      return " (read back)";
+    case Version::Origin::expanded:
+      return " (from bfloat16)";
+  }
+  return "";
+}
+
 bool is_own(const Version& version) { return version.origin == Version::Origin::computed; }
 
 /// The id under which a step reads input `id`: itself, or a copy that leads to other stays.
@@ -46,7 +60,7 @@ MaterialisedGraph materialise(const Tape& tape, const Schedule& schedule) {
     const Version& version = schedule.versions[v];
     if (is_own(version)) continue;
     Value copy = graph->value(version.value);
-    copy.name += version.origin == Version::Origin::recomputed ? " (recomputed)" : " (read back)";
+    copy.name += origin_text(version.origin);
     copy.producer = kNone;
     copy.keep = false;
     result.values[v] = static_cast<ValueId>(graph->values.size());
@@ -65,7 +79,7 @@ MaterialisedGraph materialise(const Tape& tape, const Schedule& schedule) {
       }
     }
     if (step.repeated()) {
-      node.name += " (again)";
+      if (!tape.is_conversion(step.tape_step)) node.name += " (again)";
       id = static_cast<NodeId>(graph->nodes.size());
       for (size_t o = 0; o < node.outputs.size(); ++o) {
         const ValueId output = id_of(step.outputs[o].version);

@@ -1,6 +1,7 @@
 #include "wholemount/plan/planner.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "wholemount/plan/assemble.h"
@@ -20,6 +21,9 @@ constexpr size_t kPackingShares[] = {SIZE_MAX, 64, 32, 16};
 /// The same for the floor's search.
 constexpr size_t kFloorPackingShare = 32;
 
+/// Bits are not given away for less than this part of an update's time.
+constexpr double kLeastGainOfRounding = 0.01;
+
 /// Estimates take about 0.1 us a step of the tape; this bounds a search to a few seconds.
 constexpr int64_t kMaxWork = 16'000'000;
 
@@ -27,6 +31,7 @@ constexpr int64_t kMaxWork = 16'000'000;
 std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
                               const EstimateSpec& spec) {
   std::vector<PolicyNote> result;
+  std::set<ValueId> shrunk;  ///< once, however often it is expanded
   const auto name_of = [&](int32_t step) { return tape.node_of(static_cast<size_t>(step)).name; };
   for (const Version& version : found.schedule.versions) {
     if (version.origin == Version::Origin::computed) continue;
@@ -38,6 +43,13 @@ std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
       const int32_t producer = tape.producer[static_cast<size_t>(version.value)];
       note.seconds = tape.steps[static_cast<size_t>(producer)].seconds;
       if (version.use.value == kNone) continue;  // came along with another output
+    } else if (version.origin == Version::Origin::expanded) {
+      const HalfStorage& half = *tape.half_of(version.value);
+      note.kind = PolicyNote::Kind::half;
+      note.seconds = tape.steps[static_cast<size_t>(half.expand)].seconds;
+      if (shrunk.insert(version.value).second) {
+        note.seconds += tape.steps[static_cast<size_t>(half.shrink)].seconds;
+      }
     } else {
       note.kind = PolicyNote::Kind::spill;
       const auto bytes = static_cast<double>(note.bytes);
@@ -112,7 +124,8 @@ class Planner {
         *estimate(tape_, {}, everything_kept.schedule, search_.estimate, cuts_);
     const std::shared_ptr<const Program> unlimited = make_program(everything_kept);
     std::shared_ptr<const Program> program = unlimited;
-    if (program->arena_bytes <= spec_.arena_budget_bytes || (!spec_.recompute && !spec_.spill)) {
+    if (program->arena_bytes <= spec_.arena_budget_bytes ||
+        (!spec_.recompute && !spec_.spill && tape_.halves.empty())) {
       return program;
     }
     if (spec_.spill) search_.estimate.alignment = static_cast<size_t>(kDiskUnit);
@@ -173,8 +186,17 @@ class Planner {
 
 std::shared_ptr<const Program> plan(std::shared_ptr<const Graph> graph, const PlanSpec& spec,
                                     const TimeModel& time) {
-  const Tape tape = make_tape(std::move(graph), spec.target, spec.num_threads, time);
-  return Planner(tape, spec, time).run();
+  Tape tape = make_tape(std::move(graph), spec.target, spec.num_threads, time);
+  std::shared_ptr<const Program> exact = Planner(tape, spec, time).run();
+  const auto fits = [&](const Program& program) {
+    return program.arena_bytes <= spec.arena_budget_bytes;
+  };
+  if (spec.half.shrink == nullptr || (exact->policies.empty() && fits(*exact))) return exact;
+  add_half_storage(tape, spec.half, spec.target, time, spec.smallest_moved_bytes);
+  std::shared_ptr<const Program> rounded = Planner(tape, spec, time).run();
+  if (!fits(*exact)) return rounded->arena_bytes < exact->arena_bytes ? rounded : exact;
+  const bool worth_it = rounded->seconds < exact->seconds * (1 - kLeastGainOfRounding);
+  return fits(*rounded) && worth_it ? rounded : exact;
 }
 
 }  // namespace wholemount

@@ -13,6 +13,7 @@ enum class Access : uint8_t {
   recompute,  ///< its node runs again right before; the value then stays as if just computed
   reload,     ///< read back whole from the spill file; it then stays as if just computed
   stream,     ///< never whole: the step reads windows of it from the spill file
+  half,       ///< expanded from its rounded half, for a backward step; not exact
 };
 
 /// One reading of a value. A node that is run again reads its inputs too: such a reading is told

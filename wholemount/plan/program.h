@@ -55,12 +55,12 @@ struct ArenaUse {
 
 /// One decision of the search, for `plan`.
 struct PolicyNote {
-  enum class Kind : uint8_t { recompute, spill, stream };
+  enum class Kind : uint8_t { recompute, spill, stream, half };
   std::string value;
   std::string reader;  ///< node for which the value is brought back; the writer when streamed out
   Kind kind = Kind::recompute;
   size_t bytes = 0;    ///< of the value
-  double seconds = 0;  ///< arithmetic repeated, or disk time (mostly hidden behind steps)
+  double seconds = 0;  ///< arithmetic repeated, disk time (mostly hidden behind steps), conversions
 };
 
 /// A graph with kernels, an order of steps and arena offsets: everything decided before anything

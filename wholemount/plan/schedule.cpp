@@ -23,13 +23,24 @@ class Scheduler {
     for (const ValueId value : policies.streamed_out) {
       streamed_out_[static_cast<size_t>(value)] = true;
     }
+    for (const auto& [use, access] : policies.uses) {
+      if (access != Access::half) continue;
+      const HalfStorage* half = tape.half_of(use.value);
+      if (half != nullptr) shrinks_.emplace_back(half->after, use.value);
+    }
+    std::sort(shrinks_.begin(), shrinks_.end());
+    shrinks_.erase(std::unique(shrinks_.begin(), shrinks_.end()), shrinks_.end());
     result_.on_disk.assign(values, false);
     result_.first_version.assign(values, kNone);
   }
 
   void run() {
-    for (size_t step = 0; step < tape_.steps.size(); ++step) {
-      emit(static_cast<int32_t>(step), static_cast<int32_t>(step), kNone);
+    auto shrink_next = shrinks_.begin();
+    for (int32_t step = 0; step < static_cast<int32_t>(tape_.num_own_steps); ++step) {
+      emit(step, step, kNone);
+      for (; shrink_next != shrinks_.end() && shrink_next->first == step; ++shrink_next) {
+        shrink(shrink_next->second);
+      }
     }
     result_.steps.resize(num_steps_);
     result_.versions.resize(num_versions_);
@@ -46,6 +57,18 @@ class Scheduler {
       bring(step.statistics[i], tape_step, anchor);
     }
     const auto index = static_cast<int32_t>(num_steps_);
+    ScheduledStep& scheduled = append(tape_step, anchor);
+    for (size_t i = 0; i < step.stored.size(); ++i) {
+      scheduled.stored[i] = read(step.stored[i], tape_step, anchor, index);
+      scheduled.statistics[i] = read(step.statistics[i], tape_step, anchor, index).version;
+    }
+    for (size_t i = 0; i < step.outputs.size(); ++i) {
+      scheduled.outputs[i] = write(step.outputs[i], index, anchor != tape_step, wanted);
+    }
+  }
+
+  ScheduledStep& append(int32_t tape_step, int32_t anchor) {
+    const TapeStep& step = tape_.steps[static_cast<size_t>(tape_step)];
     // Steps left by an earlier schedule are written over: they keep the memory of their vectors.
     if (num_steps_ == result_.steps.size()) result_.steps.emplace_back();
     ScheduledStep& scheduled = result_.steps[num_steps_++];
@@ -54,13 +77,32 @@ class Scheduler {
     scheduled.stored.resize(step.stored.size());
     scheduled.statistics.resize(step.statistics.size());
     scheduled.outputs.resize(step.outputs.size());
-    for (size_t i = 0; i < step.stored.size(); ++i) {
-      scheduled.stored[i] = read(step.stored[i], tape_step, anchor, index);
-      scheduled.statistics[i] = read(step.statistics[i], tape_step, anchor, index).version;
-    }
-    for (size_t i = 0; i < step.outputs.size(); ++i) {
-      scheduled.outputs[i] = write(step.outputs[i], index, anchor != tape_step, wanted);
-    }
+    return scheduled;
+  }
+
+  /// Rounds what the arena holds of a value; nothing where it was streamed past the arena.
+  void shrink(ValueId value) {
+    if (newest_[static_cast<size_t>(value)] == kNone) return;
+    const HalfStorage& half = *tape_.half_of(value);
+    const auto index = static_cast<int32_t>(num_steps_);
+    ScheduledStep& scheduled = append(half.shrink, half.shrink);
+    scheduled.stored[0] = read(value, half.shrink, half.shrink, index);
+    scheduled.statistics[0] = kNone;
+    scheduled.outputs[0] = write(half.value, index, false, kNone);
+  }
+
+  /// False when there is nothing to expand.
+  bool expand(ValueId value, int32_t anchor, const Use& reason) {
+    const HalfStorage* half = tape_.half_of(value);
+    if (half == nullptr || newest_[static_cast<size_t>(half->value)] == kNone) return false;
+    const auto index = static_cast<int32_t>(num_steps_);
+    ScheduledStep& scheduled = append(half->expand, anchor);
+    scheduled.stored[0] = read(half->value, half->expand, anchor, index);
+    scheduled.statistics[0] = kNone;
+    scheduled.outputs[0] = Operand{add(value, Version::Origin::expanded, index), false};
+    newest_[static_cast<size_t>(value)] = scheduled.outputs[0].version;
+    result_.versions[static_cast<size_t>(scheduled.outputs[0].version)].use = reason;
+    return true;
   }
 
   [[nodiscard]] const Access* policy(const Use& use) const {
@@ -109,6 +151,7 @@ class Scheduler {
       repeat(value, anchor, reason);
       return;
     }
+    if (what == Access::half && expand(value, anchor, reason)) return;
     newest_[v] = add(value, Version::Origin::reloaded, kNone);
     result_.versions[static_cast<size_t>(newest_[v])].use = reason;
     result_.on_disk[v] = true;
@@ -184,7 +227,8 @@ class Scheduler {
   std::vector<int32_t> newest_;        ///< by ValueId: its latest version; kNone
   std::vector<int32_t> first_policy_;  ///< by ValueId: its first entry of policies.uses; kNone
   std::vector<bool> streamed_out_;     ///< by ValueId
-  std::vector<int32_t> refreshed_at_;  ///< by ValueId: anchor of its latest refresh
+  std::vector<std::pair<int32_t, ValueId>> shrinks_;  ///< (tape step after which, value), rising
+  std::vector<int32_t> refreshed_at_;                 ///< by ValueId: anchor of its latest refresh
 };
 
 }  // namespace

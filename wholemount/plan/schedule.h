@@ -10,12 +10,12 @@ namespace wholemount {
 
 /// One stay of a value in the arena.
 struct Version {
-  enum class Origin : uint8_t { computed, recomputed, reloaded };
+  enum class Origin : uint8_t { computed, recomputed, reloaded, expanded };
   ValueId value = kNone;
   Origin origin = Origin::computed;
   int32_t created = kNone;     ///< schedule step that writes it; of a reload: that reads it first
   std::vector<int32_t> reads;  ///< schedule steps, rising
-  Use use;                     ///< of a recomputed or reloaded version: the reading it came for
+  Use use;                     ///< of a version that is not computed: the reading it came for
 };
 
 /// An input or output of a scheduled step.
@@ -24,7 +24,7 @@ struct Operand {
   bool streamed = false;    ///< then windows of the spill file
 };
 
-/// A tape step, or a repetition of one.
+/// A tape step, or a repetition of one. Steps that expand a value count as repetitions.
 struct ScheduledStep {
   int32_t tape_step = kNone;
   int32_t anchor = kNone;  ///< tape step it runs for; = tape_step unless it is a repetition

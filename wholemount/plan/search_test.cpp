@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "wholemount/base/rng.h"
+#include "wholemount/plan/half_storage.h"
 #include "wholemount/plan/siblings.h"
 
 namespace wholemount {
@@ -50,6 +51,26 @@ class CostOp : public Op {
   int64_t flops_;
 };
 
+/// Gives back its input as another type; takes `flops` operations.
+class CostConversion : public CostOp {
+ public:
+  CostConversion(DType to, int64_t flops) : CostOp(1, flops), to_(to) {}
+  [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
+    TensorDesc desc = inputs[0];
+    desc.dtype = to_;
+    return {desc};
+  }
+
+ private:
+  DType to_;
+};
+
+void allow_halves(Tape& tape) {
+  const HalfOps ops{std::make_shared<CostConversion>(DType::bf16, 500'000),
+                    std::make_shared<CostConversion>(DType::f32, 700'000)};
+  add_half_storage(tape, ops, {}, default_time_model(1), 1);
+}
+
 /// A chain of forward steps of random sizes and costs whose values are all read again in reverse.
 Tape random_tape(uint64_t seed, int layers) {
   CounterRng rng(seed, 0, 0, "search");
@@ -84,11 +105,11 @@ SearchSpec search_spec(bool recompute, bool spill) {
   return spec;
 }
 
-/// The least time of all subsets of the backward pass's readings, each kept, recomputed or
-/// reloaded.
+/// The least time of all subsets of the backward pass's readings, each kept, recomputed, reloaded
+/// or held in half its bytes.
 double brute_force_seconds(const Tape& tape, const SearchSpec& spec) {
   std::vector<Use> uses;
-  for (size_t step = 0; step < tape.steps.size(); ++step) {
+  for (size_t step = 0; step < tape.num_own_steps; ++step) {
     for (const ValueId value : tape.steps[step].stored) {
       if (value != kNone && tape.steps[step].backward &&
           !tape.steps[static_cast<size_t>(tape.producer[static_cast<size_t>(value)])].backward) {
@@ -99,16 +120,18 @@ double brute_force_seconds(const Tape& tape, const SearchSpec& spec) {
   StreamCuts cuts(tape);
   double best = 1e300;
   size_t combinations = 1;
-  for (size_t i = 0; i < uses.size(); ++i) combinations *= 3;
+  const size_t choices = tape.halves.empty() ? 3 : 4;
+  for (size_t i = 0; i < uses.size(); ++i) combinations *= choices;
   for (size_t code = 0; code < combinations; ++code) {
     Policies policies;
     bool allowed = true;
     size_t rest = code;
     for (const Use& use : uses) {
-      const size_t choice = rest % 3;
-      rest /= 3;
+      const size_t choice = rest % choices;
+      rest /= choices;
       if (choice == 1) policies.uses[use] = Access::recompute;
       if (choice == 2) policies.uses[use] = Access::reload;
+      if (choice == 3) policies.uses[use] = Access::half;
       allowed = allowed && (choice != 1 || spec.recompute) && (choice != 2 || spec.spill);
     }
     if (!allowed) continue;
@@ -144,6 +167,70 @@ TEST(Search, comes_within_five_per_cent_of_brute_force_on_small_tapes) {
     }
   }
   EXPECT_GT(compared, 100);
+}
+
+TEST(Search, comes_within_five_per_cent_of_brute_force_with_halves) {
+  int compared = 0;
+  int with_halves = 0;
+  for (uint64_t seed = 0; seed < 12; ++seed) {
+    Tape tape = random_tape(seed, 5);
+    allow_halves(tape);
+    SearchSpec spec = search_spec(true, false);
+    StreamCuts cuts(tape);
+    const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
+    for (const size_t percent : {90, 75, 60}) {
+      spec.budget_bytes = all * percent / 100;
+      const double least = brute_force_seconds(tape, spec);
+      if (least >= 1e300) continue;
+      const SearchResult found = search_policies(tape, spec, cuts);
+      ++compared;
+      ASSERT_TRUE(found.fits) << "seed " << seed << ", " << percent << " %";
+      EXPECT_LE(found.estimate.peak_bytes, spec.budget_bytes);
+      EXPECT_LE(found.estimate.seconds, 1.05 * least) << "seed " << seed << ", " << percent << " %";
+      for (const auto& [use, access] : found.policies.uses) {
+        with_halves += access == Access::half ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(compared, 10);
+  EXPECT_GT(with_halves, 10);
+}
+
+TEST(Search, a_half_is_made_once_after_the_last_forward_reading) {
+  Tape tape = random_tape(2, 6);
+  allow_halves(tape);
+  Policies policies;
+  for (ValueId value = 0; value < static_cast<ValueId>(tape.halves.size()); ++value) {
+    if (tape.half_of(value) == nullptr) continue;
+    for (const int32_t reader : tape.readers[static_cast<size_t>(value)]) {
+      if (tape.steps[static_cast<size_t>(reader)].backward) {
+        policies.uses[{value, reader, reader}] = Access::half;
+      }
+    }
+  }
+  const Schedule schedule = make_schedule(tape, policies);
+  int32_t last_own = kNone;
+  size_t shrunk = 0;
+  size_t expanded = 0;
+  for (const ScheduledStep& step : schedule.steps) {
+    if (!tape.is_conversion(step.tape_step)) {
+      last_own = step.tape_step;
+      continue;
+    }
+    const ValueId written = tape.steps[static_cast<size_t>(step.tape_step)].outputs[0];
+    const HalfStorage* half = tape.half_of(written);
+    if (half == nullptr) {
+      const ValueId value = tape.steps[static_cast<size_t>(step.tape_step)].stored[0];
+      EXPECT_EQ(tape.half_of(value)->after, last_own);
+      EXPECT_FALSE(tape.steps[static_cast<size_t>(last_own)].backward);
+      ++shrunk;
+    } else {
+      EXPECT_EQ(step.tape_step, half->expand);
+      ++expanded;
+    }
+  }
+  EXPECT_GT(shrunk, 3);
+  EXPECT_EQ(expanded, policies.uses.size());
 }
 
 TEST(Search, a_budget_that_everything_fits_changes_nothing) {

@@ -126,6 +126,7 @@ Tape make_tape(std::shared_ptr<const Graph> graph, const Target& target, int num
     }
     tape.steps.push_back(std::move(step));
   }
+  tape.num_own_steps = tape.steps.size();
   return tape;
 }
 

@@ -29,16 +29,39 @@ struct TapeStep {
   bool repeatable = false;
 };
 
+/// A second form of a value: rounded to half its bytes after its last forward reading, expanded
+/// again for backward ones.
+struct HalfStorage {
+  ValueId value = kNone;   ///< that holds it
+  int32_t shrink = kNone;  ///< the tape step that writes it
+  int32_t expand = kNone;  ///< the tape step that writes the value again from it
+  int32_t after = kNone;   ///< the last forward step that needs the value itself
+};
+
 /// The nodes of a graph that somebody wants, in order, with kernels: the schedule before any
 /// memory policy.
 struct Tape {
   std::shared_ptr<const Graph> graph;
   int num_threads = 1;
-  std::vector<TapeStep> steps;
+  std::vector<TapeStep> steps;  ///< the graph's own, then those that policies may add
+  size_t num_own_steps = 0;
   std::vector<int32_t> producer;              ///< by ValueId: the step that writes it; kNone
   std::vector<std::vector<int32_t>> readers;  ///< by ValueId: steps that read it, rising
   std::vector<size_t> bytes;  ///< by ValueId: its memory in the arena; 0 for values not there
 
+  /// By ValueId of the graph's own values; empty, or with a value of kNone, where a value is never
+  /// held in half its bytes.
+  std::vector<HalfStorage> halves;
+
+  /// nullptr when the value is never held in half its bytes.
+  [[nodiscard]] const HalfStorage* half_of(ValueId value) const {
+    const auto v = static_cast<size_t>(value);
+    return v < halves.size() && halves[v].value != kNone ? &halves[v] : nullptr;
+  }
+  /// Steps that shrink or expand a value.
+  [[nodiscard]] bool is_conversion(int32_t step) const {
+    return static_cast<size_t>(step) >= num_own_steps;
+  }
   [[nodiscard]] const Node& node_of(size_t step) const {
     return graph->nodes[static_cast<size_t>(steps[step].node)];
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wholemount/base/memory.h"
+#include "wholemount/ops/bfloat16/bfloat16.h"
 #include "wholemount/plan/kernel_choice.h"
 
 namespace wholemount {
@@ -125,14 +126,23 @@ void describe_policies(const Program& program, JobPlan& plan) {
   plan.kept_values = program.kept_values;
   plan.recomputed_values = 0;
   std::set<std::string> spilled;
+  std::set<std::string> half;
   for (const PolicyNote& note : program.policies) {
-    if (note.kind == PolicyNote::Kind::recompute) {
-      ++plan.recomputed_values;
-    } else {
-      spilled.insert(note.value);
+    switch (note.kind) {
+      case PolicyNote::Kind::recompute:
+        ++plan.recomputed_values;
+        break;
+      case PolicyNote::Kind::spill:
+      case PolicyNote::Kind::stream:
+        spilled.insert(note.value);
+        break;
+      case PolicyNote::Kind::half:
+        half.insert(note.value);
+        break;
     }
   }
   plan.spilled_values = static_cast<int64_t>(spilled.size());
+  plan.half_values = static_cast<int64_t>(half.size());
 }
 
 /// Of the optimiser, and of joining the groups of the gradient sum: both wait for memory.
@@ -256,6 +266,7 @@ PlanSpec plan_spec_from_config(const RunConfig& config, int num_threads) {
   spec.target = target_with(config.train.kernels);
   spec.num_threads = num_threads;
   spec.spill = config.memory.spill.has_value();
+  if (config.memory.half) spec.half = {make_to_bfloat16(), make_from_bfloat16()};
   return spec;
 }
 

@@ -52,6 +52,7 @@ struct JobPlan {
   int64_t kept_values = 0;         ///< forward values that stay until the backward pass
   int64_t recomputed_values = 0;   ///< times a value is rebuilt in the largest program
   int64_t spilled_values = 0;      ///< values of it that go through the spill file
+  int64_t half_values = 0;         ///< values of it that are held as bfloat16; not exact
   int64_t step_flops = 0;          ///< convolutions of one update of samples of that shape
   int64_t flops_per_image = 0;     ///< forward of that shape, direct convolution
   int64_t layer_output_bytes = 0;  ///< see cli.md, of the batch
@@ -70,7 +71,7 @@ struct JobPlan {
 [[nodiscard]] JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads,
                                size_t budget_bytes = SIZE_MAX);
 
-/// How programs of the job are planned: kernels, threads, and whether [memory] allows spilling.
+/// How programs of the job are planned: kernels, threads, and what [memory] allows.
 [[nodiscard]] PlanSpec plan_spec_from_config(const RunConfig& config, int num_threads);
 
 /// The budget of a run: `flag` (--memory) if not empty, else memory.budget, else what is free now.

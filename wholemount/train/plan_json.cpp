@@ -25,7 +25,7 @@ nlohmann::ordered_json plan_json(const JobSpec& job, const JobPlan& plan) {
   json["policies"] = {{"keep", plan.kept_values},
                       {"recompute", plan.recomputed_values},
                       {"spill", plan.spilled_values},
-                      {"half", 0}};
+                      {"half", plan.half_values}};
   json["steps_per_epoch"] = steps_per_epoch(job);
   json["step_seconds"] = plan.step_seconds;
   json["epoch_seconds"] = plan.epoch_seconds;
