@@ -344,8 +344,19 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
   load.source = problem_.geometry.source_box(task.box);
   int64_t loaded = task.box.begin.d * problem_.geometry.d.source_step;
   const int64_t planes_at_a_time = tile_rows_ > 0 ? box_.d : 1;
+  const int64_t steps = steps_of_plane(task);
+  // Where the source is no larger than the destination copying is too little to be worth a step.
+  const CorrelationGeometry& g = problem_.geometry;
+  const bool reads_much = g.d.source_step * g.h.source_step * g.w.source_step > 1;
   for (int64_t jd = task.box.begin.d; jd < task.box.end.d; jd += planes_at_a_time) {
     ring_.load_planes(load, isa_, jd, loaded);
+    LinesAhead ahead{scratch.ahead, 0};
+    if (planes_at_a_time == 1 && reads_much) {
+      ahead.num_ranges = ring_.lines_ahead(load, jd, loaded, scratch.ahead);
+      int64_t lines = 0;
+      for (int64_t i = 0; i < ahead.num_ranges; ++i) lines += scratch.ahead[i].lines;
+      ahead.per_step = divide_up(lines, steps);
+    }
     for (const Class& one : classes_) {
       if (jd >= one.count.d || task.box.begin.h >= one.count.h || task.box.begin.w >= one.count.w) {
         continue;
@@ -358,15 +369,29 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
         if (groups_[group].few) {
           correlate_few(task, groups_[group], one, jd, scratch, args);
         } else {
-          correlate_group(task, groups_[group], one, jd, scratch, args);
+          correlate_group(task, groups_[group], one, jd, scratch, &ahead, args);
         }
       }
     }
   }
 }
 
+int64_t CorrelationKernel::steps_of_plane(const Task& task) const {
+  const auto tile_voxels = WM_PICK_ISA(isa_, correlation_tile_voxels);
+  const Extent3 size = task.box.extent();
+  int64_t steps = 1;
+  for (const Class& one : classes_) {
+    for (size_t group = task.first_group; group < task.last_group; ++group) {
+      const int64_t tile = tile_voxels(groups_[group].num_blocks, one.tap_run);
+      steps += divide_up(size.h * ring_.columns(), tile) *
+               static_cast<int64_t>(source_blocks_.size() * one.taps.size());
+    }
+  }
+  return steps;
+}
+
 void CorrelationKernel::correlate_group(const Task& task, const Group& group, const Class& one,
-                                        int64_t jd, const Scratch& scratch,
+                                        int64_t jd, const Scratch& scratch, LinesAhead* ahead,
                                         const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
   const auto num_taps = static_cast<int64_t>(one.taps.size());
@@ -382,6 +407,7 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
   plane.rows = std::min(task.box.end.h, one.count.h) - task.box.begin.h;
   plane.columns = std::min(task.box.end.w, one.count.w) - task.box.begin.w;
   plane.accumulators = scratch.sums;
+  plane.ahead = ahead->num_ranges > 0 ? ahead : nullptr;
   plane.planes = tile_rows_ > 0 ? task.box.end.d - jd : 1;
   plane.plane_pitch = ring_.plane_voxels() * g.d.source_step;
 

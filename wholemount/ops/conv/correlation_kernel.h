@@ -123,7 +123,9 @@ class CorrelationKernel : public Kernel {
   /// After the last of its sources, while it lies in the caches.
   void rectify_box(const Task& task, const KernelArgs& args) const;
   void correlate_group(const Task& task, const Group& group, const Class& one, int64_t jd,
-                       const Scratch& scratch, const KernelArgs& args) const;
+                       const Scratch& scratch, LinesAhead* ahead, const KernelArgs& args) const;
+  /// Steps of LinesAhead in a plane of a task.
+  [[nodiscard]] int64_t steps_of_plane(const Task& task) const;
   /// Whether tiles of several rows fit the problem, whose rows are `columns` long.
   [[nodiscard]] bool takes_short_rows(int64_t columns) const;
 

@@ -40,6 +40,27 @@ void SourceRing::load_planes(const Load& load, Isa isa, int64_t jd, int64_t& loa
   }
 }
 
+int64_t SourceRing::lines_ahead(const Load& load, int64_t jd, int64_t loaded,
+                                LineRange* ranges) const {
+  const CorrelationGeometry& g = *load.geometry;
+  const Box3& held = load.source;
+  const int64_t first = (jd + 1) * g.d.source_step;
+  int64_t count = 0;
+  if (jd + 1 >= load.box.end.d || held.empty()) return 0;
+  for (int64_t plane = std::max(loaded, first); plane < first + depth_; ++plane) {
+    const int64_t z = plane + g.d.min_offset;
+    if (z < held.begin.d || z >= held.end.d) continue;
+    for (const ChannelBlock& block : load.blocks) {
+      if (block.plain) continue;
+      const TensorView& view = load.tensors[static_cast<size_t>(block.tensor)].view;
+      const Extent3 size = held.extent();
+      ranges[count++] = {view.at<float>(load.n, block.block, z, held.begin.h, held.begin.w),
+                         (size.h - 1) * view.row_pitch / 16 + size.w};
+    }
+  }
+  return count;
+}
+
 void SourceRing::load_plane(const Load& load, Isa isa, size_t block_index,
                             int64_t relative_plane) const {
   const CorrelationGeometry& g = *load.geometry;

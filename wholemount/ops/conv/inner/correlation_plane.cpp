@@ -22,7 +22,12 @@ constexpr int kTileVoxels2 = 2;
 constexpr int32_t kMaxDestinations = 1;
 #endif
 
-template <int kVoxels, int kBlocks, int kPitch>
+void ask_for_lines(LinesAhead& ahead) {
+  const LineRange some = ahead.next();
+  for (int64_t i = 0; i < some.lines; ++i) __builtin_prefetch(some.begin + i * 16, 0, 2);
+}
+
+template <int kVoxels, int kBlocks, int kPitch, bool kAsks>
 void correlate_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk, int64_t first,
                     bool starts, float* sums) {
   F16 accumulator[kBlocks][kVoxels];
@@ -39,6 +44,7 @@ void correlate_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk
     const float* source = chunk.source + b * chunk.block_pitch + first * kPitch;
     const int32_t lanes = chunk.lanes[b];
     for (int32_t tap = 0; tap < plane.num_taps; ++tap) {
+      if constexpr (kAsks) ask_for_lines(*plane.ahead);
       const float* x = source + plane.tap_offsets[tap] * kPitch;
       for (int32_t lane = 0; lane < lanes; ++lane) {
         F16 w[kBlocks];
@@ -122,10 +128,12 @@ void correlate_tile_any_pitch(const CorrelationPlane& plane, const CorrelationCh
     return;
   }
 #endif
-  if (chunk.pitch == 16) {
-    correlate_tile<kVoxels, kBlocks, 16>(plane, chunk, first, starts, sums);
+  if (chunk.pitch != 16) {
+    correlate_tile<kVoxels, kBlocks, 4, false>(plane, chunk, first, starts, sums);
+  } else if (plane.ahead == nullptr) {
+    correlate_tile<kVoxels, kBlocks, 16, false>(plane, chunk, first, starts, sums);
   } else {
-    correlate_tile<kVoxels, kBlocks, 4>(plane, chunk, first, starts, sums);
+    correlate_tile<kVoxels, kBlocks, 16, true>(plane, chunk, first, starts, sums);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "wholemount/base/simd/isa.h"
+#include "wholemount/ops/conv/inner/lines_ahead.h"
 
 namespace wholemount {
 
@@ -52,6 +53,9 @@ struct CorrelationPlane {
   /// Sums between chunks: all tiles of the plane when num_chunks > 1, else one tile; a tile takes
   /// correlation_tile_voxels(num_destinations, tap_run) * num_destinations * 16 floats.
   float* accumulators;
+  /// correlate_plane(): what the next plane is made from, a step for each tile, block of blocked
+  /// sources and tap (not in runs); may be null.
+  LinesAhead* ahead;
 };
 WM_DECLARE_PER_ISA(void correlate_plane(const CorrelationPlane& plane);)
 /// Destination blocks the register tile of this instruction set takes at once.
