@@ -18,8 +18,7 @@ struct CorrelationKernel::Scratch {
     chunks = cursor.take<CorrelationChunk>(static_cast<int64_t>(kernel.source_blocks_.size()));
     bias = cursor.take<float>(32);
     sums = cursor.take<float>(kernel.accumulator_floats_);
-    ahead =
-        cursor.take<LineRange>(kernel.ring_.max_ranges_ahead(kernel.source_blocks_.size()));
+    ahead = cursor.take<LineRange>(kernel.ring_.max_ranges_ahead(kernel.source_blocks_.size()));
     columns = cursor.take<float>(volume(kernel.problem_.geometry.kernel) * 16);
   }
   ScratchCursor cursor;

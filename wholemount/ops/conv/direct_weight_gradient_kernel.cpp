@@ -53,6 +53,9 @@ struct DirectWeightGradientKernel::Scratch {
     ring = cursor.take<float*>(kernel.fine_per_panel_);
     coarse = cursor.take<float*>(kernel.coarse_per_panel_);
     tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
+    ahead = cursor.take<LineRange>(
+        kernel.ring_.max_ranges_ahead(static_cast<size_t>(kernel.fine_per_panel_)) +
+        kernel.coarse_per_panel_);
     for (int64_t i = 0; i < kernel.fine_per_panel_; ++i) {
       float* block = cursor.take<float>(kernel.ring_.block_voxels() * 16);
       if (base != nullptr) ring[i] = block;
@@ -66,6 +69,7 @@ struct DirectWeightGradientKernel::Scratch {
   float** ring;
   float** coarse;
   int64_t* tap_offsets;
+  LineRange* ahead;
 };
 
 DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem problem, Isa isa,
@@ -133,6 +137,12 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
   const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
   const auto pair = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
 
+  const auto fine_blocks = static_cast<int64_t>(task.last_fine - task.first_fine);
+  const int64_t runs_of_plane =
+      divide_up(flat, run_voxels) * fine_blocks *
+      divide_up(static_cast<int64_t>(task.last_coarse - task.first_coarse),
+                static_cast<int64_t>(pair));
+
   const bool rows_in_place =
       plain_to_blocked_ &&
       args.inputs[static_cast<size_t>(problem_.coarse_input)].transform.identity();
@@ -158,6 +168,10 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
       sum_few_coarse(task, band, scratch, args);
       continue;
     }
+    LinesAhead ahead = lines_ahead(task, load, jd, loaded, scratch, args);
+    int64_t lines = 0;
+    for (int64_t i = 0; i < ahead.num_ranges; ++i) lines += scratch.ahead[i].lines;
+    ahead.per_step = divide_up(lines, runs_of_plane);
     for (int64_t first = 0; first < flat; first += run_voxels) {
       for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
         const ChannelBlock& block = fine_blocks_[fine];
@@ -175,17 +189,40 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
             run.coarse[i] = scratch.coarse[index - task.first_coarse] + first * 16;
             run.sums[i] = partial(args, task.part, index, fine);
           }
-          const ChannelBlock& ahead = coarse_blocks_[coarse];
+          run.ahead = ahead.next();
+          const ChannelBlock& next = coarse_blocks_[coarse];
           const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
           run.next_coarse =
-              jd + 1 < band.end.d && !ahead.plain
-                  ? view.at<float>(n, ahead.block, jd + 1, band.begin.h, band.begin.w) + first * 16
+              jd + 1 < band.end.d && !next.plain
+                  ? view.at<float>(n, next.block, jd + 1, band.begin.h, band.begin.w) + first * 16
                   : nullptr;
           add_run(run);
         }
       }
     }
   }
+}
+
+LinesAhead DirectWeightGradientKernel::lines_ahead(const Task& task, const SourceRing::Load& load,
+                                                   int64_t jd, int64_t loaded,
+                                                   const Scratch& scratch,
+                                                   const KernelArgs& args) const {
+  LinesAhead ahead{scratch.ahead};
+  const CorrelationGeometry& g = problem_.geometry;
+  // Without a stride there is too little to read to be worth it.
+  if (jd + 1 >= load.box.end.d || g.d.source_step * g.h.source_step * g.w.source_step == 1) {
+    return ahead;
+  }
+  ahead.num_ranges = ring_.lines_ahead(load, jd, loaded, scratch.ahead);
+  const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
+  const Extent3 size = load.box.extent();
+  for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
+    if (coarse_blocks_[index].plain) continue;
+    scratch.ahead[ahead.num_ranges++] = {view.at<float>(load.n, coarse_blocks_[index].block, jd + 1,
+                                                        load.box.begin.h, load.box.begin.w),
+                                         (size.h - 1) * view.row_pitch / 16 + size.w};
+  }
+  return ahead;
 }
 
 void DirectWeightGradientKernel::sum_rows_in_place(const Task& task, int64_t n, const Box3& band,

@@ -40,6 +40,10 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
   void turn_few_sums(const Task& task, const KernelArgs& args) const;
   void load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
                    const Scratch& scratch, const KernelArgs& args) const;
+  /// What will be read for plane jd + 1; `loaded` as SourceRing::load_planes() left it.
+  [[nodiscard]] LinesAhead lines_ahead(const Task& task, const SourceRing::Load& load, int64_t jd,
+                                       int64_t loaded, const Scratch& scratch,
+                                       const KernelArgs& args) const;
 
   Band band_;
   SourceRing ring_;

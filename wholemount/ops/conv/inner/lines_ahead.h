@@ -10,8 +10,8 @@ struct LineRange {
   int64_t lines = 0;
 };
 
-/// Memory that a kernel will read soon, asked for bit by bit while it multiplies: it would otherwise
-/// wait for all of it at once. `ranges` belong to the caller.
+/// Memory that a kernel will read soon, asked for bit by bit while it multiplies: it would
+/// otherwise wait for all of it at once. `ranges` belong to the caller.
 struct LinesAhead {
   const LineRange* ranges = nullptr;
   int64_t num_ranges = 0;

@@ -6,10 +6,23 @@ namespace wholemount::WM_ISA {
 
 namespace {
 
+/// Deals the lines ahead of a run to its tiles.
+struct TilesAhead {
+  LineRange left;
+  int64_t per_tile;
+  LineRange next() {
+    const LineRange some{left.begin, left.lines < per_tile ? left.lines : per_tile};
+    left.begin += some.lines * 16;
+    left.lines -= some.lines;
+    return some;
+  }
+};
+
 /// One register tile: kTaps x kLanes x kBlocks sums of sixteen. `first_tap` .. taps beyond
 /// `num_taps` repeat the last one and are not stored.
-template <int kTaps, int kLanes, int kBlocks, int kPitch>
-void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps, int32_t lane) {
+template <int kTaps, int kLanes, int kBlocks, int kPitch, bool kAsks = false>
+void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps, int32_t lane,
+              LineRange lines = {}) {
   constexpr int kOffsetUnit = kPitch == 4 ? 4 : 16;
   const float* fine[kTaps];
 #pragma GCC unroll 9
@@ -19,7 +32,9 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
   }
   // Each pass over the lanes asks for the next row of one of the taps.
   const int asked = lane / kLanes < kTaps ? lane / kLanes : 0;
-  const float* ahead = fine[0] + (fine[asked] - fine[0]) + run.prefetch;
+  const float* ahead = kAsks ? lines.begin : fine[0] + (fine[asked] - fine[0]) + run.prefetch;
+  // Floats from a voxel's question to the next; less than a line asks for one several times.
+  const int64_t ahead_step = kAsks ? (lines.lines * 16 + run.length - 1) / run.length : kPitch;
   const float* coarse[kBlocks];
 #pragma GCC unroll 2
   for (int block = 0; block < kBlocks; ++block) coarse[block] = run.coarse[block];
@@ -34,7 +49,7 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
   }
   for (int64_t row = 0; row < run.rows; ++row) {
     for (int64_t i = 0; i < run.length; ++i) {
-      if (kPitch == 32) __builtin_prefetch(ahead + i * kPitch, 0, 2);
+      if (kPitch == 32 || kAsks) __builtin_prefetch(ahead + i * ahead_step, 0, 2);
       F16 y[kBlocks];
 #pragma GCC unroll 2
       for (int block = 0; block < kBlocks; ++block) y[block] = load_operand(coarse[block] + i * 16);
@@ -276,6 +291,8 @@ bool neighbours(const WeightGradientRun& run, int32_t tap) {
 /// Blocked fine tensors: three taps at a time, the rest singly or in a pair.
 template <int kLanes3, int kLanes2, int kLanes1, int kBlocks, int kPitch>
 void sum_blocked(const WeightGradientRun& run) {
+  const int64_t tiles = int64_t{run.num_taps / 3} * ((run.lanes + kLanes3 - 1) / kLanes3);
+  TilesAhead ahead{run.ahead, tiles == 0 ? 0 : (run.ahead.lines + tiles - 1) / tiles};
   int32_t tap = 0;
   for (; tap + 3 <= run.num_taps; tap += 3) {
 #if defined(__AVX512F__)
@@ -286,7 +303,18 @@ void sum_blocked(const WeightGradientRun& run) {
       }
     }
 #endif
-    sum_lanes<3, kLanes3, kBlocks, kPitch>(run, tap, 3);
+    if constexpr (kPitch == 16) {
+      for (int32_t lane = 0; lane < run.lanes; lane += kLanes3) {
+        const LineRange lines = ahead.next();
+        if (lines.lines > 0) {
+          sum_tile<3, kLanes3, kBlocks, kPitch, true>(run, tap, 3, lane, lines);
+        } else {
+          sum_tile<3, kLanes3, kBlocks, kPitch>(run, tap, 3, lane);
+        }
+      }
+    } else {
+      sum_lanes<3, kLanes3, kBlocks, kPitch>(run, tap, 3);
+    }
   }
   if (run.num_taps - tap == 2) sum_lanes<2, kLanes2, kBlocks, kPitch>(run, tap, 2);
   if (run.num_taps - tap == 1) sum_lanes<1, kLanes1, kBlocks, kPitch>(run, tap, 1);

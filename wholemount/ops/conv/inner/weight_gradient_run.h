@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "wholemount/base/simd/isa.h"
+#include "wholemount/ops/conv/inner/lines_ahead.h"
 
 namespace wholemount {
 
@@ -34,6 +35,8 @@ struct WeightGradientRun {
   /// Pitch 4 only: where the coarse voxels of the next plane or row will be read, asked for in
   /// passing; nullptr: none.
   const float* next_coarse;
+  /// Pitch 16, many coarse channels: lines that will be read soon, asked for in passing.
+  LineRange ahead;
 };
 WM_DECLARE_PER_ISA(void add_weight_gradient_run(const WeightGradientRun& run);)
 WM_DECLARE_PER_ISA(int32_t weight_gradient_max_coarse();)
