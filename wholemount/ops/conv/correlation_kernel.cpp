@@ -124,16 +124,55 @@ void CorrelationKernel::build_groups(Isa isa) {
   const bool all_blocked = std::none_of(source_blocks_.begin(), source_blocks_.end(),
                                         [](const ChannelBlock& block) { return block.plain; });
   int64_t offset = 0;
-  for (size_t block = 0; block < destination_blocks_.size(); block += most) {
-    const size_t count = std::min(most, destination_blocks_.size() - block);
-    const bool few = count == 1 && destination_blocks_[block].plain && all_blocked;
-    groups_.push_back({block, static_cast<int32_t>(count), offset, few});
-    const int64_t vectors =
-        few ? static_cast<int64_t>(source_blocks_.size()) * few_channels(groups_.back())
-            : source_channels * static_cast<int64_t>(count);
-    offset = checked_add(offset, checked_multiply(vectors * num_taps_, 16));
+  for (size_t block = 0; block < destination_blocks_.size();) {
+    Group group = next_group(block, most);
+    group.weights_offset = offset;
+    group.few = group.num_blocks == 1 && destination_blocks_[block].plain && all_blocked;
+    groups_.push_back(group);
+    const int64_t lane_vectors =
+        group.few ? static_cast<int64_t>(source_blocks_.size()) * few_channels(group) * 16
+                  : source_channels * group.lane_floats();
+    offset = checked_add(offset, checked_multiply(lane_vectors, num_taps_));
+    block += static_cast<size_t>(group.num_blocks);
   }
   shared_bytes_ = static_cast<size_t>(checked_multiply(offset, sizeof(float)));
+}
+
+bool CorrelationKernel::takes_halves() const {
+  return WM_PICK_ISA(isa_, correlation_takes_halves)() &&
+         !takes_short_rows(problem_.geometry.w.count) &&
+         std::all_of(source_blocks_.begin(), source_blocks_.end(), [](const ChannelBlock& source) {
+           return !source.plain && source.lanes % 2 == 0;
+         });
+}
+
+CorrelationKernel::Group CorrelationKernel::next_group(size_t first, size_t most) const {
+  const bool halves = takes_halves();
+  const auto is_blocked = [&](size_t block) {
+    return block < destination_blocks_.size() && !destination_blocks_[block].plain;
+  };
+  const auto is_half = [&](size_t block) {
+    return halves && is_blocked(block) && destination_blocks_[block].lanes <= 8;
+  };
+  Group group{first};
+  if (is_half(first)) {
+    group.halves = 1;
+  } else if (is_blocked(first) && is_half(first + 1)) {
+    group.num_blocks = 2;
+    group.halves = 3;
+  } else if (first + 1 < destination_blocks_.size() && most > 1 && !is_half(first + 2)) {
+    group.num_blocks = 2;
+  } else if (halves && is_blocked(first)) {
+    // Runs of taps read even less.
+    const bool runs = std::all_of(classes_.begin(), classes_.end(),
+                                  [](const Class& one) { return one.tap_run > 1; });
+    group.halves = runs ? 0 : 2;
+  }
+  return group;
+}
+
+int64_t CorrelationKernel::tile_voxels(const Group& group, const Class& one) const {
+  return WM_PICK_ISA(isa_, correlation_tile_voxels)(group.num_blocks, group.halves, one.tap_run);
 }
 
 bool CorrelationKernel::takes_short_rows(int64_t columns) const {
@@ -185,18 +224,17 @@ void CorrelationKernel::choose_boxes() {
 }
 
 int64_t CorrelationKernel::chunk_blocks(const Group& group, const Class& one) const {
-  const int64_t bytes = static_cast<int64_t>(one.taps.size()) * 16 * group.num_blocks * 16 *
+  const int64_t bytes = static_cast<int64_t>(one.taps.size()) * 16 * group.lane_floats() *
                         static_cast<int64_t>(sizeof(float));
   return std::max<int64_t>(kChunkBytes / std::max<int64_t>(bytes, 1), 1);
 }
 
 void CorrelationKernel::size_scratch() {
-  const auto tile_voxels = WM_PICK_ISA(isa_, correlation_tile_voxels);
   int64_t slack = 0;
   for (const Group& group : groups_) {
     if (group.few) slack = std::max(slack, kFewOutputsSlack);
     for (const Class& one : classes_) {
-      slack = std::max(slack, tile_voxels(group.num_blocks, one.tap_run));
+      slack = std::max(slack, tile_voxels(group, one));
     }
   }
   ring_ = SourceRing(problem_.geometry, box_.h, box_.w, slack, tile_rows_ > 0 ? box_.d : 1);
@@ -211,11 +249,11 @@ void CorrelationKernel::size_scratch() {
       one_chunk = one_chunk && block.plain == source_blocks_.front().plain;
     }
     for (const Class& one : classes_) {
-      const int64_t tile =
-          tile_rows_ > 0 ? tile_rows_ * box_.w : tile_voxels(group.num_blocks, one.tap_run);
+      const int64_t tile = tile_rows_ > 0 ? tile_rows_ * box_.w : tile_voxels(group, one);
       const int64_t voxels = tile_rows_ > 0 ? box_.d * box_.h * box_.w : flat;
-      accumulator_floats_ = std::max(
-          accumulator_floats_, (one_chunk ? tile : round_up(voxels, tile)) * group.num_blocks * 16);
+      accumulator_floats_ =
+          std::max(accumulator_floats_, (one_chunk ? tile : round_up(voxels, tile)) *
+                                            std::max(group.num_blocks, group.halves) * 16);
     }
   }
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
@@ -307,7 +345,7 @@ void CorrelationKernel::pack_weights(int64_t task, const KernelArgs& args) const
       args.inputs[static_cast<size_t>(problem_.weights_input)].view.at<float>(0, 0);
   const int64_t source_stride = problem_.source_weight_stride();
   const int64_t destination_stride = problem_.destination_weight_stride();
-  const int64_t lane_floats = int64_t{group.num_blocks} * 16;
+  const int64_t lane_floats = group.lane_floats();
   float* packed = reinterpret_cast<float*>(args.shared_scratch) + group.weights_offset;
   const auto gather = WM_PICK_ISA(isa_, gather_columns);
   const int64_t kernel_taps = volume(problem_.geometry.kernel);
@@ -325,7 +363,14 @@ void CorrelationKernel::pack_weights(int64_t task, const KernelArgs& args) const
                                              source.channel * taps);
         for (int64_t t = 0; t < taps; ++t) {
           const float* from = columns + one.taps[static_cast<size_t>(t)].index * 16;
-          std::copy_n(from, 16, out + (t * source.lanes + lane) * lane_floats + b * 16);
+          if (group.halves > 0) {
+            float* pair = out + (t * source.lanes + lane / 2 * 2) * lane_floats + b * 32 + lane % 2;
+            for (int64_t c = 0; c < std::min<int64_t>(16, group.halves * 8 - b * 16); ++c) {
+              pair[2 * c] = from[c];
+            }
+          } else {
+            std::copy_n(from, 16, out + (t * source.lanes + lane) * lane_floats + b * 16);
+          }
         }
       }
     }
@@ -377,12 +422,11 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
 }
 
 int64_t CorrelationKernel::steps_of_plane(const Task& task) const {
-  const auto tile_voxels = WM_PICK_ISA(isa_, correlation_tile_voxels);
   const Extent3 size = task.box.extent();
   int64_t steps = 1;
   for (const Class& one : classes_) {
     for (size_t group = task.first_group; group < task.last_group; ++group) {
-      const int64_t tile = tile_voxels(groups_[group].num_blocks, one.tap_run);
+      const int64_t tile = tile_voxels(groups_[group], one);
       steps += divide_up(size.h * ring_.columns(), tile) *
                static_cast<int64_t>(source_blocks_.size() * one.taps.size());
     }
@@ -395,7 +439,7 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
                                         const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
   const auto num_taps = static_cast<int64_t>(one.taps.size());
-  const int64_t lane_floats = int64_t{group.num_blocks} * 16;
+  const int64_t lane_floats = group.lane_floats();
   CorrelationPlane plane{};
   plane.chunks = scratch.chunks;
   plane.tap_offsets = scratch.tap_offsets;
@@ -403,6 +447,7 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
   plane.tap_run = one.tap_run;
   plane.bias = scratch.bias;
   plane.num_destinations = group.num_blocks;
+  plane.halves = group.halves;
   plane.row_pitch = ring_.columns();
   plane.rows = std::min(task.box.end.h, one.count.h) - task.box.begin.h;
   plane.columns = std::min(task.box.end.w, one.count.w) - task.box.begin.w;
@@ -416,11 +461,12 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
       problem_.bias_input < 0
           ? nullptr
           : args.inputs[static_cast<size_t>(problem_.bias_input)].view.at<float>(0, 0);
+  std::fill_n(scratch.bias, kBiasFloats, 0.0F);
   for (int32_t b = 0; b < group.num_blocks; ++b) {
     const ChannelBlock& block = destination_blocks_[group.first_block + static_cast<size_t>(b)];
-    for (int64_t c = 0; c < 16; ++c) {
-      scratch.bias[b * 16 + c] =
-          bias != nullptr && c < block.lanes ? bias[block.channel + c] : 0.0F;
+    const int64_t step = group.halves > 0 ? 2 : 1;
+    for (int64_t c = 0; bias != nullptr && c < block.lanes; ++c) {
+      scratch.bias[(b * 16 + c) * step] = bias[block.channel + c];
     }
     const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
     CorrelationDestination& destination = plane.destinations[b];

@@ -83,7 +83,14 @@ class CorrelationKernel : public Kernel {
     int64_t weights_offset = 0;  ///< floats in the packed weights
     /// 1 to 4 plain channels from blocked sources: summed over lanes (inner/few_outputs.h).
     bool few = false;
+    int32_t halves = 0;  ///< CorrelationPlane::halves
+    /// Packed weights of one source lane and tap.
+    [[nodiscard]] int64_t lane_floats() const {
+      return halves > 0 ? int64_t{halves} * 8 : int64_t{num_blocks} * 16;
+    }
   };
+  /// Of a group, two blocks or three halves.
+  static constexpr int64_t kBiasFloats = 48;
   struct Tap {
     int64_t od, oh, ow;
     int64_t index;  ///< in the kernel, (kd * KH + kh) * KW + kw
@@ -106,6 +113,11 @@ class CorrelationKernel : public Kernel {
   struct Scratch;
 
   void build_groups(Isa isa);
+  /// Whether destinations may be summed by halves.
+  [[nodiscard]] bool takes_halves() const;
+  /// The destination blocks from `first` on that are computed together, at most `most`.
+  [[nodiscard]] Group next_group(size_t first, size_t most) const;
+  [[nodiscard]] int64_t tile_voxels(const Group& group, const Class& one) const;
   void build_classes();
   void choose_boxes();
   void size_scratch();

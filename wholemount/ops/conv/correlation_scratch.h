@@ -16,7 +16,7 @@ struct CorrelationKernel::Scratch {
     }
     tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
     chunks = cursor.take<CorrelationChunk>(static_cast<int64_t>(kernel.source_blocks_.size()));
-    bias = cursor.take<float>(32);
+    bias = cursor.take<float>(kBiasFloats);
     sums = cursor.take<float>(kernel.accumulator_floats_);
     ahead = cursor.take<LineRange>(kernel.ring_.max_ranges_ahead(kernel.source_blocks_.size()));
     columns = cursor.take<float>(volume(kernel.problem_.geometry.kernel) * 16);

@@ -11,6 +11,7 @@ namespace {
 constexpr int kTileVoxels1 = 27;  // with three weights and a broadcast voxel: all but one register
 constexpr int kTileVoxels1Run5 = 25;  // the same with five weights
 constexpr int kTileVoxels2 = 14;
+constexpr int kTileVoxels3Halves = 9;
 constexpr int32_t kMaxDestinations = 2;
 #elif defined(__AVX2__)
 constexpr int kTileVoxels1 = 6;
@@ -113,6 +114,65 @@ void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& 
 #pragma GCC unroll 28
   for (int voxel = 0; voxel < kVoxels; ++voxel) accumulator[voxel].store(sums + voxel * 16);
 }
+
+/// The sums of even and odd lanes of eight channels, joined.
+__m256 join_lanes(F16 sums) {
+  const __m512 parts = even_then_odd(sums).v;
+  return _mm256_add_ps(_mm512_castps512_ps256(parts), _mm512_extractf32x8_ps(parts, 1));
+}
+
+/// CorrelationPlane::halves: each multiply-add takes two source lanes. The last chunk leaves the
+/// joined sums of whole blocks.
+template <int kHalves, int kVoxels, bool kAsks>
+void correlate_halves_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk,
+                           int64_t first, bool starts, bool ends, float* sums) {
+  F16 accumulator[kHalves][kVoxels];
+#pragma GCC unroll 3
+  for (int half = 0; half < kHalves; ++half) {
+#pragma GCC unroll 28
+    for (int voxel = 0; voxel < kVoxels; ++voxel) {
+      accumulator[half][voxel] =
+          F16::load(starts ? plane.bias + half * 16 : sums + (half * kVoxels + voxel) * 16);
+    }
+  }
+  const float* weights = chunk.weights;
+  for (int32_t b = 0; b < chunk.num_blocks; ++b) {
+    const float* source = chunk.source + b * chunk.block_pitch + first * 16;
+    const int32_t lanes = chunk.lanes[b];
+    for (int32_t tap = 0; tap < plane.num_taps; ++tap) {
+      if constexpr (kAsks) ask_for_lines(*plane.ahead);
+      const float* x = source + plane.tap_offsets[tap] * 16;
+      for (int32_t lane = 0; lane < lanes; lane += 2) {
+        F16 w[kHalves];
+#pragma GCC unroll 3
+        for (int half = 0; half < kHalves; ++half) w[half] = load_in_order(weights + half * 16);
+#pragma GCC unroll 28
+        for (int voxel = 0; voxel < kVoxels; ++voxel) {
+          const Broadcast value = broadcast_pair_in_order(x + voxel * 16);
+#pragma GCC unroll 3
+          for (int half = 0; half < kHalves; ++half) {
+            multiply_add_in_order(accumulator[half][voxel], w[half], value);
+          }
+        }
+        weights += kHalves * 16;
+        x += 2;
+      }
+    }
+  }
+#pragma GCC unroll 28
+  for (int voxel = 0; voxel < kVoxels; ++voxel) {
+#pragma GCC unroll 3
+    for (int half = 0; half < kHalves; ++half) {
+      if (!ends) {
+        accumulator[half][voxel].store(sums + (half * kVoxels + voxel) * 16);
+        continue;
+      }
+      float* out = sums + (half / 2 * kVoxels + voxel) * 16 + half % 2 * 8;
+      _mm256_storeu_ps(out, join_lanes(accumulator[half][voxel]));
+      if (half % 2 == 0 && half + 1 == kHalves) _mm256_storeu_ps(out + 8, _mm256_setzero_ps());
+    }
+  }
+}
 #endif
 
 template <int kVoxels, int kBlocks, int kRun>
@@ -203,11 +263,36 @@ void correlate(const CorrelationPlane& plane) {
   }
 }
 
+#if defined(__AVX512F__)
+template <int kHalves, int kVoxels>
+void correlate_halves(const CorrelationPlane& plane) {
+  const int64_t flat = (plane.rows - 1) * plane.row_pitch + plane.columns;
+  const auto tile = plane.ahead == nullptr ? correlate_halves_tile<kHalves, kVoxels, false>
+                                           : correlate_halves_tile<kHalves, kVoxels, true>;
+  for (int32_t chunk = 0; chunk < plane.num_chunks; ++chunk) {
+    const bool is_last = chunk + 1 == plane.num_chunks;
+    float* sums = plane.accumulators;
+    for (int64_t first = 0; first < flat; first += kVoxels) {
+      tile(plane, plane.chunks[chunk], first, chunk == 0, is_last, sums);
+      if (is_last) store_tile<kVoxels, (kHalves + 1) / 2>(plane, first, sums);
+      // A single chunk's tiles follow each other through the same sums.
+      if (plane.num_chunks > 1) sums += kHalves * kVoxels * 16;
+    }
+  }
+}
+#endif
+
 }  // namespace
 
 void correlate_plane(const CorrelationPlane& plane) {
 #if defined(__AVX512F__)
-  if (plane.num_destinations == 2) {
+  if (plane.halves == 3) {
+    correlate_halves<3, kTileVoxels3Halves>(plane);
+  } else if (plane.halves == 2) {
+    correlate_halves<2, kTileVoxels2>(plane);
+  } else if (plane.halves == 1) {
+    correlate_halves<1, kTileVoxels1>(plane);
+  } else if (plane.num_destinations == 2) {
     correlate<kTileVoxels2, 2, 1>(plane);
   } else if (plane.tap_run == 5) {
     correlate<kTileVoxels1Run5, 1, 5>(plane);
@@ -227,12 +312,22 @@ void correlate_plane(const CorrelationPlane& plane) {
 
 int32_t correlation_max_destinations() { return kMaxDestinations; }
 
-int64_t correlation_tile_voxels(int32_t num_destinations, [[maybe_unused]] int32_t tap_run) {
-  if (num_destinations == 2) return kTileVoxels2;
+bool correlation_takes_halves() {
 #if defined(__AVX512F__)
-  if (tap_run == 5) return kTileVoxels1Run5;
+  return true;
+#else
+  return false;
 #endif
-  return kTileVoxels1;
+}
+
+int64_t correlation_tile_voxels(int32_t num_destinations, [[maybe_unused]] int32_t halves,
+                                [[maybe_unused]] int32_t tap_run) {
+#if defined(__AVX512F__)
+  if (halves > 0)
+    return halves == 1 ? kTileVoxels1 : halves == 2 ? kTileVoxels2 : kTileVoxels3Halves;
+  if (num_destinations == 1 && tap_run == 5) return kTileVoxels1Run5;
+#endif
+  return num_destinations == 2 ? kTileVoxels2 : kTileVoxels1;
 }
 
 }  // namespace wholemount::WM_ISA

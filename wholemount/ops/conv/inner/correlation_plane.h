@@ -43,6 +43,12 @@ struct CorrelationPlane {
   int32_t tap_run;
   const float* bias;         ///< [destination block][16]
   int32_t num_destinations;  ///< 1 or 2 (2 only where correlation_max_destinations() is 2)
+  /// 0, or 1 to 3: of eight channels each, all that the blocked destinations have. A register then
+  /// holds the sums of even and of odd source lanes in turn, for eight channels: no lane is wasted
+  /// on the second half of a block that has none, and each value read serves all halves. Sources
+  /// are blocked and have even `lanes`; weights and bias are [...][pair of lanes][half][8 channels]
+  /// [even, odd lane] (bias: 0 for the odd ones). Only where correlation_takes_halves().
+  int32_t halves;
   CorrelationDestination destinations[2];
   int64_t row_pitch;  ///< voxels
   int64_t rows;
@@ -51,7 +57,7 @@ struct CorrelationPlane {
   int64_t planes;
   int64_t plane_pitch;
   /// Sums between chunks: all tiles of the plane when num_chunks > 1, else one tile; a tile takes
-  /// correlation_tile_voxels(num_destinations, tap_run) * num_destinations * 16 floats.
+  /// correlation_tile_voxels() * max(num_destinations, halves) * 16 floats.
   float* accumulators;
   /// correlate_plane(): what the next plane is made from, a step for each tile, block of blocked
   /// sources and tap (not in runs); may be null.
@@ -60,8 +66,11 @@ struct CorrelationPlane {
 WM_DECLARE_PER_ISA(void correlate_plane(const CorrelationPlane& plane);)
 /// Destination blocks the register tile of this instruction set takes at once.
 WM_DECLARE_PER_ISA(int32_t correlation_max_destinations();)
+/// Whether this instruction set knows CorrelationPlane::halves.
+WM_DECLARE_PER_ISA(bool correlation_takes_halves();)
 /// Voxels of the register tile. Up to this many voxels behind the last needed one are read (and
 /// dropped), so scratch must extend as far.
-WM_DECLARE_PER_ISA(int64_t correlation_tile_voxels(int32_t num_destinations, int32_t tap_run);)
+WM_DECLARE_PER_ISA(int64_t correlation_tile_voxels(int32_t num_destinations, int32_t halves,
+                                                   int32_t tap_run);)
 
 }  // namespace wholemount

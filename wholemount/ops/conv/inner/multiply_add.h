@@ -35,6 +35,25 @@ inline Broadcast broadcast_in_order(const float* x) {
   asm volatile("vbroadcastss %1, %0" : "=v"(result) : "m"(*x));
   return result;
 }
+/// x[0], x[1], x[0], x[1] ...: two neighbours for the eight even and the eight odd lanes.
+inline Broadcast broadcast_pair_in_order(const float* x) {
+  struct Pair {
+    float value[2];
+  };
+  Broadcast result;
+  asm volatile("vbroadcastsd %1, %0" : "=v"(result) : "m"(*reinterpret_cast<const Pair*>(x)));
+  return result;
+}
+/// a[0], a[0], a[1], a[1] ... a[7], a[7].
+inline F16 twice_each_low(F16 a) {
+  const __m512i lanes = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+  return {_mm512_permutexvar_ps(lanes, a.v)};
+}
+/// a[0], a[2] ... a[14], a[1], a[3] ... a[15].
+inline F16 even_then_odd(F16 a) {
+  const __m512i lanes = _mm512_set_epi32(15, 13, 11, 9, 7, 5, 3, 1, 14, 12, 10, 8, 6, 4, 2, 0);
+  return {_mm512_permutexvar_ps(lanes, a.v)};
+}
 inline F16 load_in_order(const float* x) {
   F16 result;
   asm volatile("vmovups %1, %0" : "=v"(result.v) : "m"(*reinterpret_cast<const __m512_u*>(x)));
