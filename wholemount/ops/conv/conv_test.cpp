@@ -220,6 +220,24 @@ TEST(Conv, keeps_the_operator_contract_for_every_geometry) {
       {"no padding", 1, {16}, 16, {4, 5, 6}, {{3, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}});
 }
 
+// Ragged blocks are summed by halves where rows are longer than the tiles of short ones.
+TEST(Conv, keeps_the_operator_contract_for_halves_of_blocks_in_long_rows) {
+  const ConvGeometry s2{{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}};
+  const ConvGeometry r2{{3, 3, 3}, {1, 1, 1}, {2, 2, 2}, {2, 2, 2}};
+  check_all_passes(
+      {"two blocks and a half", 1, {24}, 40, {4, 5, 35}, s2, true, {InputFill::through(0.1F)}});
+  check_all_passes({"one block, n = 2", 2, {32}, 16, {3, 4, 37}, s2});
+  check_all_passes({"three blocks and a half", 1, {50}, 52, {2, 3, 20}, s2});
+  check_all_passes({"half a block of two inputs", 1, {8, 24}, 6, {3, 4, 31}, s2});
+  check_all_passes({"odd channels", 1, {17, 5}, 23, {3, 4, 19}, s2});
+  check_all_passes({"an image beside features", 1, {2, 16}, 24, {2, 3, 19}, s2});
+  check_all_passes({"dilated", 1, {24}, 24, {3, 5, 29}, r2, false});
+  check_all_passes(
+      {"neighbouring taps", 1, {24}, 20, {3, 3, 30}, {{3, 2, 3}, {2, 1, 1}, {1, 0, 1}, {1, 1, 1}}});
+  check_all_passes({"weights in several chunks", 1, {160}, 40, {1, 3, 18}, s2});
+  check_all_passes({"several slabs, bands and parts", 1, {24}, 8, {37, 41, 17}, s2});
+}
+
 TEST(Conv, keeps_the_operator_contract_in_two_dimensions_and_at_single_voxels) {
   const ConvGeometry plane{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}};
   check_all_passes({"2-D", 2, {16}, 20, {1, 19, 33}, plane});

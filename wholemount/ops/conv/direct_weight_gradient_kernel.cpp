@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "wholemount/ops/conv/inner/rows.h"
+#include "wholemount/ops/conv/inner/weight_gradient_halves.h"
 #include "wholemount/ops/conv/inner/weight_gradient_run.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
 
@@ -25,6 +26,7 @@ constexpr int64_t kRunVoxels = 256;
 /// in the first-level cache.
 constexpr int64_t kStripRows = 8;
 constexpr int64_t kStripVoxels = 32;
+constexpr int32_t kHalfBlock = 8;
 /// Coarse voxels read where they lie are asked for this far ahead (prefetches may miss the tensor).
 constexpr int64_t kAheadVoxels = 96;
 
@@ -51,7 +53,8 @@ std::string DirectWeightGradientKernel::refusal(const WeightGradientProblem& pro
 struct DirectWeightGradientKernel::Scratch {
   Scratch(const DirectWeightGradientKernel& kernel, std::byte* base) : cursor(base) {
     ring = cursor.take<float*>(kernel.fine_per_panel_);
-    coarse = cursor.take<float*>(kernel.coarse_per_panel_);
+    const int64_t coarse_arrays = kernel.coarse_per_panel_ * (kernel.takes_halves_ ? 2 : 1);
+    coarse = cursor.take<float*>(coarse_arrays);
     tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
     ahead = cursor.take<LineRange>(
         kernel.ring_.max_ranges_ahead(static_cast<size_t>(kernel.fine_per_panel_)) +
@@ -60,14 +63,14 @@ struct DirectWeightGradientKernel::Scratch {
       float* block = cursor.take<float>(kernel.ring_.block_voxels() * 16);
       if (base != nullptr) ring[i] = block;
     }
-    for (int64_t i = 0; i < kernel.coarse_per_panel_; ++i) {
+    for (int64_t i = 0; i < coarse_arrays; ++i) {
       float* block = cursor.take<float>(kernel.band_.rows * kernel.ring_.columns() * 16);
       if (base != nullptr) coarse[i] = block;
     }
   }
   ScratchCursor cursor;
   float** ring;
-  float** coarse;
+  float** coarse;  ///< of each block; by halves two of each, low and high channels
   int64_t* tap_offsets;
   LineRange* ahead;
 };
@@ -85,10 +88,15 @@ DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem pro
                    coarse_blocks_.size()),
       panel_blocks(16 * num_taps_, fine_blocks_.size()), kWantedTasks / halo, {1, 1, 1},
       {halo * kMinPlanes, halo * kMinRows, 1});
+  takes_halves_ = WM_PICK_ISA(isa_, weight_gradient_takes_halves)() &&
+                  problem_.coarse.layout == Layout::blocked16 &&
+                  coarse_blocks_.back().lanes <= kHalfBlock &&
+                  std::none_of(fine_blocks_.begin(), fine_blocks_.end(),
+                               [](const ChannelBlock& block) { return block.plain; });
   const auto fits = [&](int64_t rows, int64_t columns) {
     const SourceRing ring(g, rows, columns, 0);
-    const int64_t vectors =
-        ring.block_voxels() * fine_per_panel_ + rows * ring.columns() * coarse_per_panel_;
+    const int64_t vectors = ring.block_voxels() * fine_per_panel_ +
+                            rows * ring.columns() * coarse_per_panel_ * (takes_halves_ ? 2 : 1);
     return vectors * static_cast<int64_t>(16 * sizeof(float)) <= kRowsBytes;
   };
   band_ = choose_band(rows_per_part_, g.w.count, fits);
@@ -134,15 +142,12 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
   const int64_t flat =
       (band.end.h - band.begin.h - 1) * ring_.columns() + band.end.w - band.begin.w;
   const int64_t run_voxels = divide_up(flat, divide_up(flat, kRunVoxels));
-  const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
-  const auto pair = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
-
-  const auto fine_blocks = static_cast<int64_t>(task.last_fine - task.first_fine);
-  const int64_t runs_of_plane =
-      divide_up(flat, run_voxels) * fine_blocks *
-      divide_up(static_cast<int64_t>(task.last_coarse - task.first_coarse),
-                static_cast<int64_t>(pair));
-
+  int64_t runs_of_plane = 0;
+  for (size_t coarse = task.first_coarse; coarse < task.last_coarse;) {
+    coarse += coarse_group(coarse, task.last_coarse).count;
+    runs_of_plane +=
+        divide_up(flat, run_voxels) * static_cast<int64_t>(task.last_fine - task.first_fine);
+  }
   const bool rows_in_place =
       plain_to_blocked_ &&
       args.inputs[static_cast<size_t>(problem_.coarse_input)].transform.identity();
@@ -173,34 +178,83 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
     for (int64_t i = 0; i < ahead.num_ranges; ++i) lines += scratch.ahead[i].lines;
     ahead.per_step = divide_up(lines, runs_of_plane);
     for (int64_t first = 0; first < flat; first += run_voxels) {
+      const int64_t length = std::min(run_voxels, flat - first);
       for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
-        const ChannelBlock& block = fine_blocks_[fine];
-        WeightGradientRun run{};
-        run.pitch = static_cast<int32_t>(block.scratch_pitch());
-        run.fine = scratch.ring[fine - task.first_fine] + first * run.pitch;
-        run.lanes = block.lanes;
-        run.tap_offsets = scratch.tap_offsets;
-        run.num_taps = static_cast<int32_t>(num_taps_);
-        run.length = std::min(run_voxels, flat - first);
-        for (size_t coarse = task.first_coarse; coarse < task.last_coarse; coarse += pair) {
-          run.num_coarse = static_cast<int32_t>(std::min(pair, task.last_coarse - coarse));
-          for (int32_t i = 0; i < run.num_coarse; ++i) {
-            const size_t index = coarse + static_cast<size_t>(i);
-            run.coarse[i] = scratch.coarse[index - task.first_coarse] + first * 16;
-            run.sums[i] = partial(args, task.part, index, fine);
+        for (size_t coarse = task.first_coarse; coarse < task.last_coarse;) {
+          const CoarseGroup group = coarse_group(coarse, task.last_coarse);
+          const RunAt at{n, band, jd, first, length, fine};
+          if (group.halves > 0) {
+            sum_halves(task, group, at, scratch, ahead.next(), args);
+          } else {
+            sum_blocks(task, group, at, scratch, ahead.next(), args);
           }
-          run.ahead = ahead.next();
-          const ChannelBlock& next = coarse_blocks_[coarse];
-          const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
-          run.next_coarse =
-              jd + 1 < band.end.d && !next.plain
-                  ? view.at<float>(n, next.block, jd + 1, band.begin.h, band.begin.w) + first * 16
-                  : nullptr;
-          add_run(run);
+          coarse += group.count;
         }
       }
     }
   }
+}
+
+void DirectWeightGradientKernel::sum_blocks(const Task& task, const CoarseGroup& group,
+                                            const RunAt& at, const Scratch& scratch,
+                                            LineRange ahead, const KernelArgs& args) const {
+  const ChannelBlock& block = fine_blocks_[at.fine];
+  WeightGradientRun run{};
+  run.pitch = static_cast<int32_t>(block.scratch_pitch());
+  run.fine = scratch.ring[at.fine - task.first_fine] + at.first * run.pitch;
+  run.lanes = block.lanes;
+  run.tap_offsets = scratch.tap_offsets;
+  run.num_taps = static_cast<int32_t>(num_taps_);
+  run.length = at.length;
+  run.num_coarse = static_cast<int32_t>(group.count);
+  for (size_t i = 0; i < group.count; ++i) {
+    const size_t index = group.first + i;
+    run.coarse[i] =
+        scratch.coarse[(index - task.first_coarse) * (takes_halves_ ? 2 : 1)] + at.first * 16;
+    run.sums[i] = partial(args, task.part, index, at.fine);
+  }
+  run.ahead = ahead;
+  const ChannelBlock& next = coarse_blocks_[group.first];
+  const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
+  run.next_coarse =
+      at.jd + 1 < at.band.end.d && !next.plain
+          ? view.at<float>(at.n, next.block, at.jd + 1, at.band.begin.h, at.band.begin.w) +
+                at.first * 16
+          : nullptr;
+  WM_PICK_ISA(isa_, add_weight_gradient_run)(run);
+}
+
+void DirectWeightGradientKernel::sum_halves(const Task& task, const CoarseGroup& group,
+                                            const RunAt& at, const Scratch& scratch,
+                                            LineRange ahead, const KernelArgs& args) const {
+  WeightGradientHalvesRun run{};
+  run.halves = group.halves;
+  for (int32_t half = 0; half < group.halves; ++half) {
+    const size_t index = group.first + static_cast<size_t>(half) / 2;
+    run.coarse[half] =
+        scratch.coarse[(index - task.first_coarse) * 2 + static_cast<size_t>(half) % 2] +
+        at.first * 16;
+    run.sums[half] = partial(args, task.part, index, at.fine) + half % 2 * 8;
+  }
+  run.fine = scratch.ring[at.fine - task.first_fine] + at.first * 16;
+  run.lanes = fine_blocks_[at.fine].lanes;
+  run.tap_offsets = scratch.tap_offsets;
+  run.num_taps = static_cast<int32_t>(num_taps_);
+  run.length = at.length;
+  run.ahead = ahead;
+  WM_PICK_ISA(isa_, add_weight_gradient_halves)(run);
+}
+
+DirectWeightGradientKernel::CoarseGroup DirectWeightGradientKernel::coarse_group(
+    size_t first, size_t last) const {
+  const auto most = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
+  const auto is_half = [&](size_t block) {
+    return takes_halves_ && block < last && coarse_blocks_[block].lanes <= kHalfBlock;
+  };
+  if (is_half(first)) return {first, 1, 1};
+  if (is_half(first + 1)) return {first, 2, 3};
+  if (first + 1 < last && most > 1 && !is_half(first + 2)) return {first, 2, 0};
+  return {first, 1, 0};
 }
 
 LinesAhead DirectWeightGradientKernel::lines_ahead(const Task& task, const SourceRing::Load& load,
@@ -333,10 +387,21 @@ void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const 
     row.slope = transform.slope;
     for (int64_t h = band.begin.h; h < band.end.h; ++h) {
       row.source = input.view.at<float>(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
-      row.destination = scratch.coarse[index - task.first_coarse] +
+      row.destination = scratch.coarse[(index - task.first_coarse) * (takes_halves_ ? 2 : 1)] +
                         (h - band.begin.h) * ring_.columns() * row.pitch;
       copy(row);
     }
+  }
+  for (size_t first = task.first_coarse; first < task.last_coarse;) {
+    const CoarseGroup group = coarse_group(first, task.last_coarse);
+    for (int32_t half = 0; half < group.halves; half += 2) {
+      float* const* arrays =
+          scratch.coarse + (first - task.first_coarse + static_cast<size_t>(half) / 2) * 2;
+      WM_PICK_ISA(isa_, twice_each_row)
+      ({arrays[0], (band.end.h - band.begin.h) * ring_.columns(), arrays[0],
+        half + 1 < group.halves ? arrays[1] : nullptr});
+    }
+    first += group.count;
   }
 }
 

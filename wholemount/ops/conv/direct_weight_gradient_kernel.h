@@ -25,6 +25,12 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
 
  private:
   struct Scratch;
+  /// Coarse blocks summed together.
+  struct CoarseGroup {
+    size_t first = 0;
+    size_t count = 1;
+    int32_t halves = 0;  ///< WeightGradientHalvesRun::halves; 0: WeightGradientRun
+  };
 
   void sum_part(const Task& task, const KernelArgs& args) const override;
   void sum_band(const Task& task, int64_t n, const Box3& band, const Scratch& scratch,
@@ -38,6 +44,21 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
   void sum_few_coarse(const Task& task, const Box3& band, const Scratch& scratch,
                       const KernelArgs& args) const;
   void turn_few_sums(const Task& task, const KernelArgs& args) const;
+  /// The coarse blocks from `first` on that are summed together.
+  [[nodiscard]] CoarseGroup coarse_group(size_t first, size_t last) const;
+  /// Where in a band a run lies, and its fine block.
+  struct RunAt {
+    int64_t n;
+    const Box3& band;
+    int64_t jd;
+    int64_t first;  ///< voxel of the flat walk through the band's plane
+    int64_t length;
+    size_t fine;
+  };
+  void sum_blocks(const Task& task, const CoarseGroup& group, const RunAt& at,
+                  const Scratch& scratch, LineRange ahead, const KernelArgs& args) const;
+  void sum_halves(const Task& task, const CoarseGroup& group, const RunAt& at,
+                  const Scratch& scratch, LineRange ahead, const KernelArgs& args) const;
   void load_coarse(const Task& task, int64_t n, const Box3& band, int64_t jd,
                    const Scratch& scratch, const KernelArgs& args) const;
   /// What will be read for plane jd + 1; `loaded` as SourceRing::load_planes() left it.
@@ -49,6 +70,7 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
   SourceRing ring_;
   bool blocked_to_few_ = false;    ///< blocked fine operands, a plain coarse one
   bool plain_to_blocked_ = false;  ///< plain fine operands, a blocked coarse one
+  bool takes_halves_ = false;      ///< the last coarse block has no second half
   size_t thread_bytes_ = 0;
 };
 

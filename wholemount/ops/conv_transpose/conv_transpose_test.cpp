@@ -78,6 +78,15 @@ TEST(ConvTranspose, keeps_the_operator_contract) {
   check_all_passes({"2-D", 1, 20, 16, {1, 9, 7}, {{1, 2, 2}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}}});
   check_all_passes(
       {"overlapping taps", 1, 6, 18, {3, 4, 5}, {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}}});
+  const ConvGeometry overlapping{{3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}};
+  check_all_passes({"a block and a half in long rows",
+                    1,
+                    40,
+                    24,
+                    {3, 4, 17},
+                    overlapping,
+                    InputFill::through(0.01F)});
+  check_all_passes({"one block in long rows", 1, 16, 16, {3, 4, 15}, overlapping});
   check_all_passes(
       {"gaps between taps", 1, 5, 6, {3, 2, 4}, {{1, 2, 1}, {2, 3, 2}, {0, 0, 0}, {1, 1, 1}}});
   check_all_passes({"stride 1", 1, 5, 6, {3, 4, 4}, {{3, 3, 3}, {1, 1, 1}, {1, 0, 2}, {1, 1, 1}}});

@@ -33,4 +33,16 @@ struct LinesAhead {
   }
 };
 
+/// Deals the lines of a run to its tiles.
+struct DealtLines {
+  LineRange left;
+  int64_t per_tile;
+  LineRange next() {
+    const LineRange some{left.begin, left.lines < per_tile ? left.lines : per_tile};
+    left.begin += some.lines * 16;
+    left.lines -= some.lines;
+    return some;
+  }
+};
+
 }  // namespace wholemount

@@ -49,6 +49,12 @@ inline F16 twice_each_low(F16 a) {
   const __m512i lanes = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
   return {_mm512_permutexvar_ps(lanes, a.v)};
 }
+/// a[8], a[8], a[9], a[9] ... a[15], a[15].
+inline F16 twice_each_high(F16 a) {
+  const __m512i lanes =
+      _mm512_set_epi32(15, 15, 14, 14, 13, 13, 12, 12, 11, 11, 10, 10, 9, 9, 8, 8);
+  return {_mm512_permutexvar_ps(lanes, a.v)};
+}
 /// a[0], a[2] ... a[14], a[1], a[3] ... a[15].
 inline F16 even_then_odd(F16 a) {
   const __m512i lanes = _mm512_set_epi32(15, 13, 11, 9, 7, 5, 3, 1, 14, 12, 10, 8, 6, 4, 2, 0);

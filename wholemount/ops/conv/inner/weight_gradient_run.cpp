@@ -6,18 +6,6 @@ namespace wholemount::WM_ISA {
 
 namespace {
 
-/// Deals the lines ahead of a run to its tiles.
-struct TilesAhead {
-  LineRange left;
-  int64_t per_tile;
-  LineRange next() {
-    const LineRange some{left.begin, left.lines < per_tile ? left.lines : per_tile};
-    left.begin += some.lines * 16;
-    left.lines -= some.lines;
-    return some;
-  }
-};
-
 /// One register tile: kTaps x kLanes x kBlocks sums of sixteen. `first_tap` .. taps beyond
 /// `num_taps` repeat the last one and are not stored.
 template <int kTaps, int kLanes, int kBlocks, int kPitch, bool kAsks = false>
@@ -292,7 +280,7 @@ bool neighbours(const WeightGradientRun& run, int32_t tap) {
 template <int kLanes3, int kLanes2, int kLanes1, int kBlocks, int kPitch>
 void sum_blocked(const WeightGradientRun& run) {
   const int64_t tiles = int64_t{run.num_taps / 3} * ((run.lanes + kLanes3 - 1) / kLanes3);
-  TilesAhead ahead{run.ahead, tiles == 0 ? 0 : (run.ahead.lines + tiles - 1) / tiles};
+  DealtLines ahead{run.ahead, tiles == 0 ? 0 : (run.ahead.lines + tiles - 1) / tiles};
   int32_t tap = 0;
   for (; tap + 3 <= run.num_taps; tap += 3) {
 #if defined(__AVX512F__)
