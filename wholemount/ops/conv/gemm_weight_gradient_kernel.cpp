@@ -35,11 +35,14 @@ struct GemmWeightGradientKernel::Scratch {
   Scratch(const GemmWeightGradientKernel& kernel, std::byte* base) : cursor(base) {
     const int64_t block = kernel.chunk_voxels_ * 16;
     tap_offsets = cursor.take<int64_t>(kernel.num_taps_);
+    ahead = cursor.take<LineRange>(kernel.coarse_per_panel_ +
+                                   kernel.num_taps_ * kernel.fine_per_panel_);
     coarse = cursor.take<float>(kernel.coarse_per_panel_ * block);
     fine = cursor.take<float>(checked_multiply(kernel.num_taps_, block));
   }
   ScratchCursor cursor;
   int64_t* tap_offsets;
+  LineRange* ahead;
   float* coarse;  ///< [block][voxel][16]
   float* fine;    ///< [tap][voxel][16]
 };
@@ -112,6 +115,12 @@ void GemmWeightGradientKernel::sum_chunk(const Task& task, int64_t n, const Chun
   }
   const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
   const auto pair = static_cast<size_t>(WM_PICK_ISA(isa_, weight_gradient_max_coarse)());
+  LinesAhead ahead = lines_ahead(task, n, chunk, scratch, args);
+  int64_t lines = 0;
+  for (int64_t i = 0; i < ahead.num_ranges; ++i) lines += scratch.ahead[i].lines;
+  ahead.per_step =
+      divide_up(lines, static_cast<int64_t>((task.last_fine - task.first_fine) *
+                                            divide_up(task.last_coarse - task.first_coarse, pair)));
   for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
     WeightGradientRun run{};
     run.lanes = fine_blocks_[fine].lanes;
@@ -131,11 +140,45 @@ void GemmWeightGradientKernel::sum_chunk(const Task& task, int64_t n, const Chun
             scratch.coarse + static_cast<int64_t>(index - task.first_coarse) * block_floats;
         run.sums[i] = partial(args, task.part, index, fine);
       }
+      run.ahead = ahead.next();
       add_run(run);
-      // What comes next is asked for once.
-      run.prefetch = 0;
     }
   }
+}
+
+LinesAhead GemmWeightGradientKernel::lines_ahead(const Task& task, int64_t n, const Chunk& chunk,
+                                                 const Scratch& scratch,
+                                                 const KernelArgs& args) const {
+  LinesAhead ahead{scratch.ahead};
+  const int64_t width = problem_.geometry.w.count;
+  const int64_t next = chunk.last;
+  int64_t end = std::min(next + chunk.last - chunk.first, chunk.rows.voxels());
+  if (!chunk.in_place || next >= end) return ahead;
+  // Chunks are whole rows, whose fine rows lie side by side, or part of one.
+  const bool whole_rows = next % width == 0 && (end - next) % width == 0;
+  if (!whole_rows) end = std::min(end, (next / width + 1) * width);
+  const Box3& box = chunk.rows.box;
+  const Extent3& k = problem_.conv.kernel;
+  const int64_t h = box.begin.h + next / width;
+  const int64_t w = next % width;
+  for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
+    const ChannelBlock& block = fine_blocks_[fine];
+    const TensorView& view =
+        args.inputs[static_cast<size_t>(problem_.first_fine + block.tensor)].view;
+    for (int64_t kd = 0; kd < k.d; ++kd) {
+      for (int64_t kh = 0; kh < (whole_rows ? 1 : k.h); ++kh) {
+        scratch.ahead[ahead.num_ranges++] = {
+            view.at<float>(n, block.block, box.begin.d * k.d + kd, h * k.h + kh, w * k.w),
+            (end - next) * k.w * (whole_rows ? k.h : 1)};
+      }
+    }
+  }
+  const TensorView& coarse = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
+  for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
+    scratch.ahead[ahead.num_ranges++] = {
+        coarse.at<float>(n, coarse_blocks_[index].block, box.begin.d, h, w), end - next};
+  }
+  return ahead;
 }
 
 void GemmWeightGradientKernel::pack_fine(const ChannelBlock& block, int64_t n, const Chunk& chunk,
@@ -175,7 +218,6 @@ void GemmWeightGradientKernel::point_to_row(const ChannelBlock& block, int64_t n
   }
   run.pitch = 32;
   run.fine = view.at<float>(n, block.block, box.begin.d * k.d, h * k.h, chunk.first % width * k.w);
-  run.prefetch = h + run.rows < box.end.h ? run.rows * k.h * view.row_pitch : 0;
 }
 
 }  // namespace wholemount

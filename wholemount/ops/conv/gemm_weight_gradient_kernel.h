@@ -39,6 +39,9 @@ class GemmWeightGradientKernel : public WeightGradientKernel {
   };
   void sum_chunk(const Task& task, int64_t n, const Chunk& chunk, const Scratch& scratch,
                  const KernelArgs& args) const;
+  /// What the chunk after one of rows read where they lie will read of the same plane.
+  [[nodiscard]] LinesAhead lines_ahead(const Task& task, int64_t n, const Chunk& chunk,
+                                       const Scratch& scratch, const KernelArgs& args) const;
   void pack_fine(const ChannelBlock& block, int64_t n, const Chunk& chunk, const Scratch& scratch,
                  const KernelArgs& args, WeightGradientRun& run) const;
   void point_to_row(const ChannelBlock& block, int64_t n, const Chunk& chunk,

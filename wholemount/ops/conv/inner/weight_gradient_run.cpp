@@ -18,11 +18,10 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
     const int used = tap < num_taps ? tap : num_taps - 1;
     fine[tap] = run.fine + run.tap_offsets[first_tap + used] * kOffsetUnit + lane;
   }
-  // Each pass over the lanes asks for the next row of one of the taps.
-  const int asked = lane / kLanes < kTaps ? lane / kLanes : 0;
-  const float* ahead = kAsks ? lines.begin : fine[0] + (fine[asked] - fine[0]) + run.prefetch;
   // Floats from a voxel's question to the next; less than a line asks for one several times.
-  const int64_t ahead_step = kAsks ? (lines.lines * 16 + run.length - 1) / run.length : kPitch;
+  const int64_t voxels = run.rows * run.length;
+  const int64_t ahead_step = kAsks ? (lines.lines * 16 + voxels - 1) / voxels : 0;
+  const float* ahead = lines.begin;
   const float* coarse[kBlocks];
 #pragma GCC unroll 2
   for (int block = 0; block < kBlocks; ++block) coarse[block] = run.coarse[block];
@@ -37,7 +36,7 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
   }
   for (int64_t row = 0; row < run.rows; ++row) {
     for (int64_t i = 0; i < run.length; ++i) {
-      if (kPitch == 32 || kAsks) __builtin_prefetch(ahead + i * ahead_step, 0, 2);
+      if (kAsks) __builtin_prefetch(ahead + i * ahead_step, 0, 2);
       F16 y[kBlocks];
 #pragma GCC unroll 2
       for (int block = 0; block < kBlocks; ++block) y[block] = load_operand(coarse[block] + i * 16);
@@ -54,7 +53,7 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
       }
     }
     if constexpr (kPitch != 32) break;
-    ahead += run.fine_row_pitch;
+    if (kAsks) ahead += run.length * ahead_step;
 #pragma GCC unroll 9
     for (int tap = 0; tap < kTaps; ++tap) fine[tap] += run.fine_row_pitch;
 #pragma GCC unroll 2
@@ -76,9 +75,15 @@ void sum_tile(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
 }
 
 template <int kTaps, int kLanes, int kBlocks, int kPitch>
-void sum_lanes(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps) {
+void sum_lanes(const WeightGradientRun& run, int32_t first_tap, int32_t num_taps,
+               DealtLines& ahead) {
   for (int32_t lane = 0; lane < run.lanes; lane += kLanes) {
-    sum_tile<kTaps, kLanes, kBlocks, kPitch>(run, first_tap, num_taps, lane);
+    const LineRange lines = ahead.next();
+    if (lines.lines > 0) {
+      sum_tile<kTaps, kLanes, kBlocks, kPitch, true>(run, first_tap, num_taps, lane, lines);
+    } else {
+      sum_tile<kTaps, kLanes, kBlocks, kPitch>(run, first_tap, num_taps, lane);
+    }
   }
 }
 
@@ -279,8 +284,12 @@ bool neighbours(const WeightGradientRun& run, int32_t tap) {
 /// Blocked fine tensors: three taps at a time, the rest singly or in a pair.
 template <int kLanes3, int kLanes2, int kLanes1, int kBlocks, int kPitch>
 void sum_blocked(const WeightGradientRun& run) {
-  const int64_t tiles = int64_t{run.num_taps / 3} * ((run.lanes + kLanes3 - 1) / kLanes3);
-  DealtLines ahead{run.ahead, tiles == 0 ? 0 : (run.ahead.lines + tiles - 1) / tiles};
+  const auto lane_tiles = [&](int32_t lanes) { return (run.lanes + lanes - 1) / lanes; };
+  const int32_t rest = run.num_taps % 3;
+  const int64_t tiles = run.num_taps / 3 * lane_tiles(kLanes3) + (rest == 2   ? lane_tiles(kLanes2)
+                                                                  : rest == 1 ? lane_tiles(kLanes1)
+                                                                              : 0);
+  DealtLines ahead{run.ahead, (run.ahead.lines + tiles - 1) / tiles};
   int32_t tap = 0;
   for (; tap + 3 <= run.num_taps; tap += 3) {
 #if defined(__AVX512F__)
@@ -291,29 +300,19 @@ void sum_blocked(const WeightGradientRun& run) {
       }
     }
 #endif
-    if constexpr (kPitch == 16) {
-      for (int32_t lane = 0; lane < run.lanes; lane += kLanes3) {
-        const LineRange lines = ahead.next();
-        if (lines.lines > 0) {
-          sum_tile<3, kLanes3, kBlocks, kPitch, true>(run, tap, 3, lane, lines);
-        } else {
-          sum_tile<3, kLanes3, kBlocks, kPitch>(run, tap, 3, lane);
-        }
-      }
-    } else {
-      sum_lanes<3, kLanes3, kBlocks, kPitch>(run, tap, 3);
-    }
+    sum_lanes<3, kLanes3, kBlocks, kPitch>(run, tap, 3, ahead);
   }
-  if (run.num_taps - tap == 2) sum_lanes<2, kLanes2, kBlocks, kPitch>(run, tap, 2);
-  if (run.num_taps - tap == 1) sum_lanes<1, kLanes1, kBlocks, kPitch>(run, tap, 1);
+  if (rest == 2) sum_lanes<2, kLanes2, kBlocks, kPitch>(run, tap, 2, ahead);
+  if (rest == 1) sum_lanes<1, kLanes1, kBlocks, kPitch>(run, tap, 1, ahead);
 }
 
 /// Plain fine tensors (1 to 4 channels): kTaps at a time.
 template <int kTaps, int kLanes>
 void sum_plain(const WeightGradientRun& run) {
+  DealtLines none{};
   for (int32_t tap = 0; tap < run.num_taps; tap += kTaps) {
     const int32_t left = run.num_taps - tap;
-    sum_lanes<kTaps, kLanes, 1, 4>(run, tap, left < kTaps ? left : kTaps);
+    sum_lanes<kTaps, kLanes, 1, 4>(run, tap, left < kTaps ? left : kTaps, none);
   }
 }
 

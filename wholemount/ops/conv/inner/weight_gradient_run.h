@@ -29,13 +29,10 @@ struct WeightGradientRun {
   int64_t coarse_row_pitch;  ///< floats
   float*
       sums[2];  ///< per coarse block: [tap][16, or 4 at pitch 4][16]; lanes >= `lanes`: any value
-  /// Pitch 32 only. The lines this many floats ahead are asked for in passing: those of the next
-  /// row, which would otherwise arrive while everything waits.
-  int64_t prefetch;
   /// Pitch 4 only: where the coarse voxels of the next plane or row will be read, asked for in
   /// passing; nullptr: none.
   const float* next_coarse;
-  /// Pitch 16, many coarse channels: lines that will be read soon, asked for in passing.
+  /// Pitch 16 and 32, many coarse channels: lines that will be read soon, asked for in passing.
   LineRange ahead;
 };
 WM_DECLARE_PER_ISA(void add_weight_gradient_run(const WeightGradientRun& run);)
