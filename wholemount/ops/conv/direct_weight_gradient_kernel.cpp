@@ -27,8 +27,6 @@ constexpr int64_t kRunVoxels = 256;
 constexpr int64_t kStripRows = 8;
 constexpr int64_t kStripVoxels = 32;
 constexpr int32_t kHalfBlock = 8;
-/// Coarse voxels read where they lie are asked for this far ahead (prefetches may miss the tensor).
-constexpr int64_t kAheadVoxels = 96;
 
 /// Blocks of the other operand a vector must meet when it meets `per_block` multiply-adds in each.
 int64_t panel_blocks(int64_t per_block, size_t blocks) {
@@ -302,8 +300,8 @@ void DirectWeightGradientKernel::sum_rows_in_place(const Task& task, int64_t n, 
           run.num_coarse = 1;
           run.coarse[0] = voxels + first * 16;
           run.sums[0] = partial(args, task.part, coarse, fine);
-          // Far enough ahead for the memory, near enough not to be forgotten.
-          run.next_coarse = run.coarse[0] + kAheadVoxels * 16;
+          // Mostly what follows: the rest of the row, or the next.
+          run.next_coarse = run.coarse[0] + run.length * 16;
           add_run(run);
         }
       }

@@ -189,7 +189,11 @@ void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap) {
 /// run), and the last kRow coarse voxels stay in registers: each voxel of either side is loaded
 /// once, so that the multiply-adds and not the loads are the limit.
 template <int kRows, int kRow>
-void sum_plain_rows(const WeightGradientRun& run, int32_t first_row) {
+void sum_plain_rows(const WeightGradientRun& run, int32_t first_row, int32_t first_pass,
+                    int32_t passes) {
+  // Each pass over the run asks for its share of the next one's lines (twice or more often, by
+  // fractions of a line), so that memory works as long as the multiply-adds do.
+  const int64_t ahead_step = run.next_coarse == nullptr ? 0 : (16 + passes - 1) / passes;
   for (int32_t lane = 0; lane < run.lanes; ++lane) {
     const float* fine[kRows];
 #pragma GCC unroll 9
@@ -203,9 +207,10 @@ void sum_plain_rows(const WeightGradientRun& run, int32_t first_row) {
       for (int tap = 0; tap < kRow; ++tap) sum[row][tap] = F16::zero();
     }
     const float* coarse = run.coarse[0];
-    // Without a next plane the line at hand is asked for once more, which costs nothing.
-    const bool asks = run.next_coarse != nullptr && lane == 0 && first_row == 0;
-    const float* ahead = asks ? run.next_coarse : coarse;
+    // Without a next run the line at hand is asked for once more, which costs nothing.
+    const float* ahead = run.next_coarse == nullptr
+                             ? coarse
+                             : run.next_coarse + (first_pass + lane) * run.length * ahead_step;
     F16 y[kRow];
 #pragma GCC unroll 5
     for (int tap = 0; tap < kRow; ++tap) y[tap] = F16::zero();
@@ -213,7 +218,8 @@ void sum_plain_rows(const WeightGradientRun& run, int32_t first_row) {
     for (; j + kRow <= run.length; j += kRow) {
 #pragma GCC unroll 5
       for (int step = 0; step < kRow; ++step) {
-        __builtin_prefetch(ahead + (j + step) * 16, 0, 2);
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
         y[step] = load_in_order(coarse + (j + step) * 16);
 #pragma GCC unroll 9
         for (int row = 0; row < kRows; ++row) {
@@ -426,10 +432,10 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
   if (run.pitch == 4) {
     if (are_rows(run, 9, 3)) {
       // All 27 sums at once leave too few registers.
-      sum_plain_rows<5, 3>(run, 0);
-      sum_plain_rows<4, 3>(run, 5);
+      sum_plain_rows<5, 3>(run, 0, 0, 2 * run.lanes);
+      sum_plain_rows<4, 3>(run, 5, run.lanes, 2 * run.lanes);
     } else if (are_rows(run, 5, 5)) {
-      sum_plain_rows<5, 5>(run, 0);
+      sum_plain_rows<5, 5>(run, 0, 0, run.lanes);
     } else if (run.lanes == 1) {
       sum_plain<9, 1>(run);
     } else if (run.lanes == 2) {
