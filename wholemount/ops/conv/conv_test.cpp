@@ -273,6 +273,14 @@ TEST(Conv, keeps_the_operator_contract_when_inputs_are_read_through_transforms) 
                     {InputFill{}, InputFill::through(1.0F)}});
   check_all_passes(
       {"image through a scale", 1, {3}, 6, {2, 3, 4}, k3, true, {InputFill::through(0.1F)}});
+  check_all_passes({"images with long rows",
+                    1,
+                    {1, 4, 2},
+                    6,
+                    {2, 3, 39},
+                    k3,
+                    true,
+                    {InputFill::activated(0.25F), InputFill::through(0.1F)}});
 }
 
 TEST(Conv, keeps_the_operator_contract_for_deep_layers_and_many_slabs) {

@@ -27,7 +27,8 @@ void fill_zero(float* destination, int64_t count) {
 
 /// Sixteen neighbouring voxels of four floats at a time; returns how many were copied.
 template <int kChannels>
-int64_t copy_plain_sixteens(const RowCopy& row, float* destination) {
+int64_t copy_plain_sixteens([[maybe_unused]] const RowCopy& row,
+                            [[maybe_unused]] float* destination) {
   int64_t done = 0;
 #if defined(__AVX512F__)
   if (row.source_step != 1) return 0;
