@@ -30,7 +30,7 @@ void CorrelationKernel::pack_few_weights(const Group& group, const ChannelBlock&
 }
 
 void CorrelationKernel::correlate_few(const Task& task, const Group& group, const Class& one,
-                                      int64_t jd, const Scratch& scratch,
+                                      int64_t jd, const Scratch& scratch, LinesAhead* ahead,
                                       const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
   const ChannelBlock& block = destination_blocks_[group.first_block];
@@ -62,6 +62,7 @@ void CorrelationKernel::correlate_few(const Task& task, const Group& group, cons
   plane.row_pitch = ring_.columns();
   plane.rows = std::min(task.box.end.h, one.count.h) - task.box.begin.h;
   plane.columns = std::min(task.box.end.w, one.count.w) - task.box.begin.w;
+  plane.ahead = ahead;
   WM_PICK_ISA(isa_, correlate_few_outputs)(plane);
 }
 

@@ -305,7 +305,8 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
   const int64_t steps = steps_of_plane(task);
   // Where the source is no larger than the destination copying is too little to be worth a step.
   const CorrelationGeometry& g = problem_.geometry;
-  const bool reads_much = g.d.source_step * g.h.source_step * g.w.source_step > 1;
+  const bool reads_much =
+      g.d.source_step * g.h.source_step * g.w.source_step > 1 || groups_[task.first_group].few;
   for (int64_t jd = task.box.begin.d; jd < task.box.end.d; jd += planes_at_a_time) {
     ring_.load_planes(load, isa_, jd, loaded);
     LinesAhead ahead{scratch.ahead, 0};
@@ -325,7 +326,7 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
       }
       for (size_t group = task.first_group; group < task.last_group; ++group) {
         if (groups_[group].few) {
-          correlate_few(task, groups_[group], one, jd, scratch, args);
+          correlate_few(task, groups_[group], one, jd, scratch, &ahead, args);
         } else {
           correlate_group(task, groups_[group], one, jd, scratch, &ahead, args);
         }
@@ -339,6 +340,10 @@ int64_t CorrelationKernel::steps_of_plane(const Task& task) const {
   int64_t steps = 1;
   for (const Class& one : classes_) {
     for (size_t group = task.first_group; group < task.last_group; ++group) {
+      if (groups_[group].few) {
+        steps += size.h * divide_up(size.w, 16);
+        continue;
+      }
       const int64_t tile = tile_voxels(groups_[group], one);
       steps += divide_up(size.h * ring_.columns(), tile) *
                static_cast<int64_t>(source_blocks_.size() * one.taps.size());

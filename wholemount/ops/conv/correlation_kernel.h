@@ -129,7 +129,7 @@ class CorrelationKernel : public Kernel {
   void pack_few_weights(const Group& group, const ChannelBlock& source, int64_t source_index,
                         const KernelArgs& args) const;
   void correlate_few(const Task& task, const Group& group, const Class& one, int64_t jd,
-                     const Scratch& scratch, const KernelArgs& args) const;
+                     const Scratch& scratch, LinesAhead* ahead, const KernelArgs& args) const;
   void pack_weights(int64_t task, const KernelArgs& args) const;
   void correlate_box(const Task& task, const KernelArgs& args) const;
   /// After the last of its sources, while it lies in the caches.

@@ -167,14 +167,18 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
     }
     load_coarse(task, n, band, jd, scratch, args);
     sum_bias(task, n, band, jd, args);
-    if (blocked_to_few_) {
-      sum_few_coarse(task, band, scratch, args);
-      continue;
-    }
     LinesAhead ahead = lines_ahead(task, load, jd, loaded, scratch, args);
     int64_t lines = 0;
     for (int64_t i = 0; i < ahead.num_ranges; ++i) lines += scratch.ahead[i].lines;
     ahead.per_step = divide_up(lines, runs_of_plane);
+    if (blocked_to_few_) {
+      const Extent3 size = band.extent();
+      ahead.per_step =
+          divide_up(lines, static_cast<int64_t>(task.last_fine - task.first_fine) *
+                               divide_up(size.h, kStripRows) * divide_up(size.w, kStripVoxels));
+      sum_few_coarse(task, band, scratch, ahead, args);
+      continue;
+    }
     for (int64_t first = 0; first < flat; first += run_voxels) {
       const int64_t length = std::min(run_voxels, flat - first);
       for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
@@ -261,10 +265,9 @@ LinesAhead DirectWeightGradientKernel::lines_ahead(const Task& task, const Sourc
                                                    const KernelArgs& args) const {
   LinesAhead ahead{scratch.ahead};
   const CorrelationGeometry& g = problem_.geometry;
-  // Without a stride there is too little to read to be worth it.
-  if (jd + 1 >= load.box.end.d || g.d.source_step * g.h.source_step * g.w.source_step == 1) {
-    return ahead;
-  }
+  // With neither a stride nor few channels there is too little to read to be worth it.
+  const int64_t step = g.d.source_step * g.h.source_step * g.w.source_step;
+  if (jd + 1 >= load.box.end.d || (step == 1 && !blocked_to_few_)) return ahead;
   ahead.num_ranges = ring_.lines_ahead(load, jd, loaded, scratch.ahead);
   const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
   const Extent3 size = load.box.extent();
@@ -314,7 +317,7 @@ void DirectWeightGradientKernel::sum_rows_in_place(const Task& task, int64_t n, 
 }
 
 void DirectWeightGradientKernel::sum_few_coarse(const Task& task, const Box3& band,
-                                                const Scratch& scratch,
+                                                const Scratch& scratch, LinesAhead ahead,
                                                 const KernelArgs& args) const {
   const auto add_run = WM_PICK_ISA(isa_, add_weight_gradient_run);
   const int64_t rows = band.end.h - band.begin.h;
@@ -338,6 +341,7 @@ void DirectWeightGradientKernel::sum_few_coarse(const Task& task, const Box3& ba
         run.length = std::min(strip, width - w);
         run.rows = std::min(kStripRows, rows - h);
         run.sums[0] = partial(args, task.part, task.first_coarse, fine);
+        run.ahead = ahead.next();
         add_run(run);
       }
     }

@@ -41,7 +41,7 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
                          const Scratch& scratch, const KernelArgs& args) const;
   /// The plane just loaded, for a coarse operand of 1 to 4 channels; its partial results are by
   /// fine lanes until turn_few_sums() gives them the common layout.
-  void sum_few_coarse(const Task& task, const Box3& band, const Scratch& scratch,
+  void sum_few_coarse(const Task& task, const Box3& band, const Scratch& scratch, LinesAhead ahead,
                       const KernelArgs& args) const;
   void turn_few_sums(const Task& task, const KernelArgs& args) const;
   /// The coarse blocks from `first` on that are summed together.

@@ -79,6 +79,8 @@ void correlate_few_outputs(const FewOutputsPlane& plane) {
     for (int64_t row = 0; row < plane.rows; ++row) {
       const int64_t left = plane.columns - column;
       const int64_t count = left < 16 ? left : 16;
+      const LineRange lines = plane.ahead != nullptr ? plane.ahead->next() : LineRange{};
+      for (int64_t i = 0; i < lines.lines; ++i) __builtin_prefetch(lines.begin + i * 16, 0, 2);
       for (int32_t c = 0; c < plane.channels; ++c) {
         for (int64_t v = 0; v < count; v += kTile) {
           const int64_t first = row * plane.row_pitch + column + v;

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "wholemount/base/simd/isa.h"
+#include "wholemount/ops/conv/inner/lines_ahead.h"
 
 namespace wholemount {
 
@@ -27,6 +28,7 @@ struct FewOutputsPlane {
   int64_t row_pitch;  ///< voxels; kFewOutputsSlack voxels behind the last row are read
   int64_t rows;
   int64_t columns;
+  LinesAhead* ahead;  ///< what the next plane is made from, a step for sixteen voxels; or null
 };
 WM_DECLARE_PER_ISA(void correlate_few_outputs(const FewOutputsPlane& plane);)
 

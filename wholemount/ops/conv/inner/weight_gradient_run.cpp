@@ -6,6 +6,16 @@ namespace wholemount::WM_ISA {
 
 namespace {
 
+void ask_for_lines(const LineRange& some) {
+  for (int64_t i = 0; i < some.lines; ++i) __builtin_prefetch(some.begin + i * 16, 0, 2);
+}
+
+/// Few coarse channels: the lines ahead of a run, for each row of each of its `passes`.
+DealtLines lines_of_rows(const WeightGradientRun& run, int64_t passes) {
+  const int64_t rows = run.rows * passes;
+  return {run.ahead, (run.ahead.lines + rows - 1) / rows};
+}
+
 /// One register tile: kTaps x kLanes x kBlocks sums of sixteen. `first_tap` .. taps beyond
 /// `num_taps` repeat the last one and are not stored.
 template <int kTaps, int kLanes, int kBlocks, int kPitch, bool kAsks = false>
@@ -131,7 +141,7 @@ void sum_neighbours(const WeightGradientRun& run, int32_t first_tap, int32_t lan
 /// loaded once for the taps of its row and meets the three coarse voxels it belongs to; those
 /// outside the row count as zero.
 template <int kChannels>
-void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap) {
+void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap, DealtLines& ahead) {
   const float* fine[3];
 #pragma GCC unroll 3
   for (int row = 0; row < 3; ++row) {
@@ -145,6 +155,7 @@ void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap) {
     for (int c = 0; c < kChannels; ++c) sum[tap][c] = F16::zero();
   }
   for (int64_t row = 0; row < run.rows; ++row) {
+    ask_for_lines(ahead.next());
     Broadcast y[3][kChannels];
 #pragma GCC unroll 2
     for (int c = 0; c < kChannels; ++c) y[1][c] = y[2][c] = _mm512_setzero_ps();
@@ -277,7 +288,10 @@ bool are_rows(const WeightGradientRun& run, int32_t rows, int32_t count) {
 template <int kChannels>
 bool sum_few_rows(const WeightGradientRun& run) {
   if (run.num_taps % 9 != 0 || !are_rows(run, run.num_taps / 3, 3)) return false;
-  for (int32_t tap = 0; tap < run.num_taps; tap += 9) sum_few_neighbours<kChannels>(run, tap);
+  DealtLines ahead = lines_of_rows(run, run.num_taps / 9);
+  for (int32_t tap = 0; tap < run.num_taps; tap += 9) {
+    sum_few_neighbours<kChannels>(run, tap, ahead);
+  }
   return true;
 }
 
@@ -325,6 +339,7 @@ void sum_plain(const WeightGradientRun& run) {
 /// Blocked fine tensors against 1 to 4 coarse channels: a vector holds the fine channels.
 template <int kTaps, int kChannels>
 void sum_few_coarse(const WeightGradientRun& run) {
+  DealtLines ahead = lines_of_rows(run, (run.num_taps + kTaps - 1) / kTaps);
   for (int32_t first_tap = 0; first_tap < run.num_taps; first_tap += kTaps) {
     const int32_t num_taps = run.num_taps - first_tap;
     const float* fine[kTaps];
@@ -341,6 +356,7 @@ void sum_few_coarse(const WeightGradientRun& run) {
       for (int c = 0; c < kChannels; ++c) sum[tap][c] = F16::zero();
     }
     for (int64_t row = 0; row < run.rows; ++row) {
+      ask_for_lines(ahead.next());
       for (int64_t i = 0; i < run.length; ++i) {
         if constexpr (kTaps == 1) {
           const F16 x = F16::load(fine[0] + i * 16);

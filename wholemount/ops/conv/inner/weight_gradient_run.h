@@ -32,7 +32,7 @@ struct WeightGradientRun {
   /// Pitch 4 only: where the coarse voxels of the next plane or row will be read, asked for in
   /// passing; nullptr: none.
   const float* next_coarse;
-  /// Pitch 16 and 32, many coarse channels: lines that will be read soon, asked for in passing.
+  /// Pitch 16 and 32: lines that will be read soon, asked for in passing.
   LineRange ahead;
 };
 WM_DECLARE_PER_ISA(void add_weight_gradient_run(const WeightGradientRun& run);)
