@@ -191,7 +191,7 @@ TEST(MemoryPolicies, a_larger_budget_never_plans_a_much_slower_update) {
   spec.arena_budget_bytes = 0;
   const size_t floor = plan(update.graph, spec, time)->arena_bytes;
   double fastest = INFINITY;
-  constexpr size_t kParts = 24;
+  constexpr size_t kParts = 16;
   for (size_t part = kParts / 4; part < kParts; ++part) {
     spec.arena_budget_bytes = floor + (all - floor) * part / kParts;
     SCOPED_TRACE(std::to_string(spec.arena_budget_bytes) + " bytes");

@@ -57,6 +57,16 @@ TEST(Pack, same_intervals_give_the_same_offsets) {
   EXPECT_EQ(pack(intervals).offsets, pack(intervals).offsets);
 }
 
+TEST(Pack, equal_sizes_always_reach_their_lower_bound) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    std::vector<Interval> intervals = random_intervals(seed, 80);
+    for (Interval& interval : intervals) interval.bytes = 4096;
+    const Packing packing = pack(intervals);
+    expect_valid(intervals, packing);
+    EXPECT_EQ(packing.arena_bytes, packing.lower_bound_bytes) << "seed " << seed;
+  }
+}
+
 TEST(Pack, small_sets_nearly_always_reach_their_lower_bound) {
   int at_lower_bound = 0;
   for (uint64_t seed = 0; seed < 100; ++seed) {

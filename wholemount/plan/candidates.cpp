@@ -111,6 +111,9 @@ class Candidates {
       const Use use{version.value, step.tape_step, step.anchor};
       if (any_over(before + 1, read - 1)) {
         if (may_recompute(version.value)) offer(use, Access::recompute);
+        if (may_recompute(version.value) && has_spilled_input(version.value)) {
+          offer(use, Access::recompute, true);
+        }
         if (spec_.spill) {
           offer(use, Access::reload);
           offer(use, Access::reload, true);
@@ -125,6 +128,15 @@ class Candidates {
   [[nodiscard]] bool may_recompute(ValueId value) const {
     const int32_t producer = tape_.producer[static_cast<size_t>(value)];
     return spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable;
+  }
+
+  /// Some input of the value's step is in the spill file anyway.
+  [[nodiscard]] bool has_spilled_input(ValueId value) const {
+    const int32_t producer = tape_.producer[static_cast<size_t>(value)];
+    const std::vector<ValueId>& inputs = tape_.steps[static_cast<size_t>(producer)].stored;
+    return std::any_of(inputs.begin(), inputs.end(), [&](ValueId input) {
+      return input != kNone && schedule_.on_disk[static_cast<size_t>(input)];
+    });
   }
 
   /// Other ways to bring back a value: what a way needs over the gap shows only once others are
@@ -159,7 +171,14 @@ void apply(const Change& change, const Tape& tape, Policies& policies) {
   switch (change.kind) {
     case Change::Kind::access:
       policies.uses[change.use] = change.access;
-      if (change.brief) {
+      if (change.brief && change.access == Access::recompute) {
+        const int32_t producer = tape.producer[static_cast<size_t>(change.use.value)];
+        for (const ValueId input : tape.steps[static_cast<size_t>(producer)].stored) {
+          if (input != kNone) {
+            policies.uses[{input, producer, change.use.anchor}] = Access::reload;
+          }
+        }
+      } else if (change.brief) {
         policies.late_reads.insert(change.use);
         policies.hurried_writes.insert(change.use.value);
       }

@@ -20,7 +20,8 @@ struct Change {
   Kind kind = Kind::access;
   Use use;
   Access access = Access::recompute;
-  /// Of a reload: as short a stay as possible, waiting for both transfers.
+  /// Of a reload: as short a stay as possible, waiting for both transfers. Of a recomputation: the
+  /// inputs of the step are read back for it.
   bool brief = false;
   friend bool operator==(const Change&, const Change&) = default;
   friend auto operator<=>(const Change&, const Change&) = default;

@@ -20,8 +20,8 @@ struct PlanSpec {
   bool recompute = true;  ///< steps may be run again
   bool spill = false;     ///< there is a spill file
   /// Set where values may be held in half their bytes between forward and backward pass. The only
-  /// policy that is not exact: taken where it saves at least 1 % of the time, or where nothing exact
-  /// fits.
+  /// policy that is not exact: taken where it saves at least 1 % of the time, or where nothing
+  /// exact fits.
   HalfOps half;
   /// Smaller values always stay: statistics, coefficients, deep layers.
   size_t smallest_moved_bytes = size_t{256} << 10;

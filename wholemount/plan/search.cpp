@@ -32,6 +32,11 @@ constexpr double kPromising = 1.15;
 constexpr int kPatience = 300;
 constexpr uint64_t kMostDropped = 4;
 
+/// So many of the largest values are tried against others; what comes this close is refined.
+constexpr size_t kExchanged = 8;
+constexpr int64_t kExchangeEstimates = 400;
+constexpr double kNearlyAsGood = 1.05;
+
 /// The floor search aims down to 1/kLowestAim of what keeping all takes; from the best result on,
 /// by 1/kFinalSteps.
 constexpr size_t kLowestAim = 32;
@@ -107,6 +112,38 @@ class Search {
     }
     distortion_ = 0;
     if (!at_best) evaluate(best, state_);
+  }
+
+  /// For each of the largest moved values: forgets what was decided about it, makes one change of
+  /// another large value instead, and lets the greedy go on. Finds what no single change leads to:
+  /// the greedy takes what removes the most at once, and with it may move the wrong one of two
+  /// values of which one has to go.
+  void exchange(size_t budget_bytes) {
+    Policies best = state_.policies;
+    double best_seconds = state_.estimate.seconds;
+    distortion_ = 0;
+    for (bool improved = true; improved && !phase_over();) {
+      improved = false;
+      for (const ValueId value : largest_moved(best)) {
+        for (const Change& change : changes_without(best, value, budget_bytes)) {
+          if (phase_over()) break;
+          together_ = siblings_.any();
+          Policies policies = without_value(best, value);
+          apply_change(change, policies);
+          const int64_t phase_end = phase_end_;
+          phase_end_ = std::min(phase_end, estimates_ + kExchangeEstimates);
+          const bool fits = evaluate(policies, state_) && descend(budget_bytes);
+          phase_end_ = phase_end;
+          if (!fits || state_.estimate.seconds > best_seconds * kNearlyAsGood) continue;
+          refine(budget_bytes, 1);
+          if (state_.estimate.seconds >= best_seconds - kSecondsFloor) continue;
+          best = state_.policies;
+          best_seconds = state_.estimate.seconds;
+          improved = true;
+        }
+      }
+    }
+    evaluate(best, state_);
   }
 
   [[nodiscard]] const State& state() const { return state_; }
@@ -228,10 +265,22 @@ class Search {
     // Sometimes a good part of all, to leave a valley for good.
     const uint64_t most = rng.next_below(4) == 0 ? moved.size() : kMostDropped;
     for (uint64_t left = 1 + rng.next_below(most); left > 0; --left) {
-      const auto pick = static_cast<std::ptrdiff_t>(rng.next_below(moved.size()));
-      policies = without_value(std::move(policies), moved.begin()[pick]);
+      policies = without_value(std::move(policies), pick_by_bytes(moved, rng));
     }
     return evaluate(policies, state_);
+  }
+
+  /// One of the values; large ones, on which the most time hangs, more often.
+  ValueId pick_by_bytes(const SortedSet<ValueId>& values, CounterRng& rng) const {
+    uint64_t total = 0;
+    for (const ValueId value : values) total += tape_.bytes[static_cast<size_t>(value)];
+    uint64_t left = rng.next_below(std::max<uint64_t>(total, 1));
+    for (const ValueId value : values) {
+      const uint64_t bytes = tape_.bytes[static_cast<size_t>(value)];
+      if (left < bytes) return value;
+      left -= bytes;
+    }
+    return *values.begin();
   }
 
   /// Adopts the policies if they fit and take less time.
@@ -255,6 +304,34 @@ class Search {
       policies.hurried_writes.erase(one);
     }
     return policies;
+  }
+
+  /// Values of which something was decided, one of each family, largest first.
+  std::vector<ValueId> largest_moved(const Policies& policies) {
+    together_ = siblings_.any();
+    SortedSet<ValueId> moved;
+    for (const auto& [use, access] : policies.uses) moved.insert(family(use.value).front());
+    std::vector<ValueId> values(moved.begin(), moved.end());
+    std::stable_sort(values.begin(), values.end(), [&](ValueId a, ValueId b) {
+      return tape_.bytes[static_cast<size_t>(a)] > tape_.bytes[static_cast<size_t>(b)];
+    });
+    if (values.size() > kExchanged) values.resize(kExchanged);
+    return values;
+  }
+
+  /// Changes of other large values to begin with when nothing is decided about this one.
+  std::vector<Change> changes_without(const Policies& policies, ValueId value,
+                                      size_t budget_bytes) {
+    together_ = siblings_.any();
+    if (!evaluate(without_value(policies, value), state_)) return {};
+    scores_.clear();
+    std::vector<Change> changes = ordered_changes(budget_bytes);
+    const size_t least = tape_.bytes[static_cast<size_t>(value)] / 4;
+    std::erase_if(changes, [&](const Change& change) {
+      return change.kind != Change::Kind::access || change.use.value == value ||
+             tape_.bytes[static_cast<size_t>(change.use.value)] < least;
+    });
+    return changes;
   }
 
   [[nodiscard]] std::vector<ValueId> family(ValueId value) const {
@@ -305,7 +382,7 @@ class Search {
       Policies changed = state_.policies;
       for (const Use& one : all) changed.uses.erase(one);
       if (try_policies(changed, budget_bytes)) continue;
-      for (const Access other : {Access::reload, Access::recompute, Access::half}) {
+      for (const Access other : {Access::reload, Access::recompute, Access::stream, Access::half}) {
         if (other == access || !allowed(use, other)) continue;
         changed = state_.policies;
         for (const Use& one : all) changed.uses[one] = other;
@@ -376,6 +453,8 @@ SearchResult search_policies(const Tape& tape, const SearchSpec& spec, StreamCut
   if (!best.has_value()) return search.result(false);
   search.set_state(*best);
   if (best->estimate.seconds > start.estimate.seconds * kFreeEnough) {
+    search.begin_phase(2);
+    search.exchange(spec.budget_bytes);
     search.begin_phase(4);
     search.explore(spec.budget_bytes);
   }

@@ -83,7 +83,8 @@ class Cutter {
       for (size_t t = 0; t < num_tensors; ++t) include(group.windows[t], tasks[i].planes[t]);
       const bool last = i + 1 == n;
       const int64_t count = static_cast<int64_t>(i) + 1 - group.first_task;
-      if (last || (clean(group, rest[i + 1]) && large_enough(group, count))) {
+      if (last || (!holds(group, tasks[i + 1].planes) && clean(group, rest[i + 1]) &&
+                   large_enough(group, count))) {
         group.last_task = static_cast<int64_t>(i) + 1;
         add_group(result, group, count);
         group = StreamGroup{};
@@ -115,6 +116,16 @@ class Cutter {
       tasks.push_back(std::move(touched));
     }
     return tasks;
+  }
+
+  /// The windows of the group are wide enough for these planes.
+  static bool holds(const StreamGroup& group, const std::vector<Planes>& planes) {
+    for (size_t t = 0; t < planes.size(); ++t) {
+      if (planes[t].count() <= 0) continue;
+      const Planes& window = group.windows[t];
+      if (planes[t].begin < window.begin || planes[t].end > window.end) return false;
+    }
+    return true;
   }
 
   /// No plane of an output would lie in this group and in what is left, and outputs end aligned.
