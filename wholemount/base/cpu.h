@@ -19,7 +19,7 @@ enum class Isa { portable, avx2, avx512 };
 /// Which convolution algorithms may be chosen: the fastest by estimate, or (tests, benchmarks) only
 /// direct ones, or Winograd with the named tile wherever it is defined, however unfavourable:
 /// winograd4 = F(4,4,4), winograd24 = F(2,4,4), winograd2 = F(2,2,2); for kernels of one tap along
-/// d the same without d.
+/// d the same without d, and for five taps along h and w F(6,6), F(4,4) and F(2,2).
 enum class Convolution { best, direct, winograd2, winograd24, winograd4 };
 
 /// What kernels are chosen for. Never contains the number of threads or a memory budget: kernel

@@ -44,10 +44,10 @@ void check_rectified_data_gradient(const RectifiedCase& c, Convolution convoluti
     op_case.fills = {InputFill{}, InputFill::parameter(), InputFill{}};
     op_case.huge_inputs = op_case.inputs;
     op_case.huge_inputs[0].n = op_case.huge_inputs[2].n = int64_t{1} << 31;
-    // One multiply-add per weight behind an element, and the product with the slope; Winograd tiles
-    // of six points lose about four times as much (winograd_test.cpp).
+    // One multiply-add per weight behind an element, and the product with the slope; what Winograd
+    // tiles lose beyond that is in winograd_test.cpp: here twice 15.86^2, the most of all tiles.
     op_case.tolerance_terms = static_cast<double>(c.c_out * volume(c.geometry.kernel) + 1);
-    op_case.tolerance_factor = convolution == Convolution::direct ? 8.0 : 64.0;
+    op_case.tolerance_factor = convolution == Convolution::direct ? 8.0 : 503.0;
     op_case.convolution = convolution;
     op_case.description = c.description;
     check_op(op_case);

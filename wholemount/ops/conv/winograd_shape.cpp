@@ -48,6 +48,8 @@ WinogradShape winograd_shape(WinogradTile tile) {
       return {tile, {1, 4, 4}, {1, 6, 6}};
     case WinogradTile::f122:
       return {tile, {1, 2, 2}, {1, 4, 4}};
+    case WinogradTile::f166k5:
+      return {tile, {1, 6, 6}, {1, 10, 10}};
     case WinogradTile::f144k5:
       return {tile, {1, 4, 4}, {1, 8, 8}};
     case WinogradTile::f122k5:
@@ -57,8 +59,8 @@ WinogradShape winograd_shape(WinogradTile tile) {
 }
 
 const char* winograd_name(WinogradTile tile) {
-  constexpr std::array<const char*, 7> kNames{"f444", "f244",   "f222",  "f144",
-                                              "f122", "f144k5", "f122k5"};
+  constexpr std::array<const char*, 8> kNames{"f444", "f244",   "f222",   "f144",
+                                              "f122", "f166k5", "f144k5", "f122k5"};
   return kNames[static_cast<size_t>(tile)];
 }
 
@@ -115,7 +117,7 @@ std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work, Convo
   using Tiles = std::array<WinogradTile, 3>;
   constexpr Tiles kDeep{WinogradTile::f222, WinogradTile::f244, WinogradTile::f444};
   constexpr Tiles kFlat{WinogradTile::f122, WinogradTile::f144, WinogradTile::f144};
-  constexpr Tiles kWide{WinogradTile::f122k5, WinogradTile::f144k5, WinogradTile::f144k5};
+  constexpr Tiles kWide{WinogradTile::f122k5, WinogradTile::f144k5, WinogradTile::f166k5};
   const Tiles& tiles = work.kernel == kDeepKernel   ? kDeep
                        : work.kernel == kFlatKernel ? kFlat
                                                     : kWide;

@@ -11,8 +11,11 @@ namespace wholemount {
 namespace {
 
 constexpr int64_t kWantedTasks = 64;
-/// A part transforms its sums back once, which a few tiles would not pay.
+/// A part transforms its sums back once, which a few tiles would not pay; but where panels are few,
+/// threads must share the tiles.
 constexpr int64_t kMinPartTiles = 256;
+constexpr int64_t kMinPartTilesOfFewPanels = 96;
+constexpr int64_t kFewPanels = 8;
 constexpr int64_t kMinBlockTiles = 14;
 constexpr int64_t kMaxBlockTiles = 112;
 
@@ -102,10 +105,13 @@ void WinogradWeightGradientKernel::choose_panels() {
   coarse_panel = std::min(coarse, std::max<int64_t>(pairs / fine_panel, 1));
   const Extent3& m = shape_.outputs;
   const int64_t plane_tiles = tiles_.h * tiles_.w;
-  const int64_t least_planes = m.d * divide_up(kMinPartTiles, plane_tiles);
-  const int64_t least_rows = m.h * divide_up(kMinPartTiles, tiles_.w);
-  cut(even_panel(coarse, coarse_panel), even_panel(fine, fine_panel), kWantedTasks, m,
-      {least_planes, least_rows, 1});
+  const int64_t coarse_blocks = even_panel(coarse, coarse_panel);
+  const int64_t fine_blocks = even_panel(fine, fine_panel);
+  const int64_t panels = divide_up(coarse, coarse_blocks) * divide_up(fine, fine_blocks);
+  const int64_t least = panels < kFewPanels ? kMinPartTilesOfFewPanels : kMinPartTiles;
+  const int64_t least_planes = m.d * divide_up(least, plane_tiles);
+  const int64_t least_rows = m.h * divide_up(least, tiles_.w);
+  cut(coarse_blocks, fine_blocks, kWantedTasks, m, {least_planes, least_rows, 1});
 }
 
 std::string WinogradWeightGradientKernel::name() const {

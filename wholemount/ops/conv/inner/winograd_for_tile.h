@@ -1,6 +1,7 @@
 #pragma once
 
 #include "wholemount/ops/conv/inner/winograd_axis.h"
+#include "wholemount/ops/conv/inner/winograd_axis_ten_points.h"
 #include "wholemount/ops/conv/inner/winograd_tile.h"
 
 /// WM_FOR_TILE(Kind, call) is `return Kind<axis d, axis h and w>::call` for the run-time `tile`.
@@ -22,6 +23,8 @@ using Four = WinogradAxis<4, 3>;
       return Kind<One, Four>::call;               \
     case WinogradTile::f122:                      \
       return Kind<One, Two>::call;                \
+    case WinogradTile::f166k5:                    \
+      return Kind<One, WinogradAxis<6, 5>>::call; \
     case WinogradTile::f144k5:                    \
       return Kind<One, WinogradAxis<4, 5>>::call; \
     case WinogradTile::f122k5:                    \

@@ -39,23 +39,23 @@ struct Tile {
                            const float* source, float* out) {
     const int64_t pitch = columns.row_pitch;
     F16 partial[kEnd - kBegin][H::kPoints];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
     for (int j = 0; j < H::kPoints; ++j) {
       F16 x[D::kPoints];
       F16 v[D::kPoints];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int i = 0; i < D::kPoints; ++i) {
         x[i] = load_input<kTransformed, kEdge>(columns, transform, source, i, j);
       }
       D::input(x, v);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int i = kBegin; i < kEnd; ++i) partial[i - kBegin][j] = v[i];
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 10
     for (int i = kBegin; i < kEnd; ++i) {
       F16 v[H::kPoints];
       H::input(partial[i - kBegin], v);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int j = 0; j < H::kPoints; ++j) {
         v[j].store(out + (i * H::kPoints + j) * pitch);
       }
@@ -117,10 +117,10 @@ struct Tile {
     for (int64_t tile = 0; tile < num_tiles; ++tile) {
       F16 x[W::kPoints];
       F16 v[W::kPoints];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int k = 0; k < W::kPoints; ++k) x[k] = F16::load(in + k * 16);
       W::input(x, v);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int k = 0; k < W::kPoints; ++k) v[k].store(out + k * pitch);
       in += kOutputsW * 16;
       out += 16;
@@ -135,10 +135,10 @@ struct Tile {
     for (int64_t tile = 0; tile < num_tiles; ++tile) {
       F16 y[kOutputsW];
       F16 m[W::kPoints];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int k = 0; k < kOutputsW; ++k) y[k] = F16::load(in + k * 16);
       W::coarse(y, m);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int k = 0; k < W::kPoints; ++k) m[k].store(out + k * pitch);
       in += kOutputsW * 16;
       out += 16;
@@ -153,10 +153,10 @@ struct Tile {
     for (int64_t tile = 0; tile < num_tiles; ++tile) {
       F16 m[W::kPoints];
       F16 y[kOutputsW];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int k = 0; k < W::kPoints; ++k) m[k] = F16::load(in + k * pitch);
       W::output(m, y);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int k = 0; k < kOutputsW; ++k) y[k].store(out + k * 16);
       in += 16;
       out += kOutputsW * 16;
@@ -191,24 +191,24 @@ struct Tile {
       }
       const float* in = columns.source + column * 16;
       F16 rows[D::kPoints][kOutputsH];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int i = 0; i < D::kPoints; ++i) {
         F16 m[H::kPoints];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
         for (int j = 0; j < H::kPoints; ++j) {
           m[j] = F16::load(in + (i * H::kPoints + j) * columns.row_pitch);
         }
         H::output(m, rows[i]);
       }
       float* out = columns.destination + column * 16;
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int j = 0; j < kOutputsH; ++j) {
         F16 m[D::kPoints];
         F16 y[kOutputsD];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
         for (int i = 0; i < D::kPoints; ++i) m[i] = rows[i][j];
         D::output(m, y);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int i = 0; i < kOutputsD; ++i) {
           if (!kFull && (i >= columns.planes || j >= columns.rows)) continue;
           float* voxel = out + i * columns.plane_pitch + j * columns.voxel_row_pitch;
@@ -264,11 +264,11 @@ struct Tile {
       const float* in = columns.source + column * 16;
       F16 planes[D::kPoints][kOutputsH];
       F16 sum = F16::zero();
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int j = 0; j < kOutputsH; ++j) {
         F16 y[kOutputsD];
         F16 m[D::kPoints];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int i = 0; i < kOutputsD; ++i) {
           if (kFull || (i < columns.planes && j < columns.rows)) {
             y[i] = F16::load(in + i * columns.plane_pitch + j * columns.voxel_row_pitch);
@@ -278,19 +278,19 @@ struct Tile {
           }
         }
         F16 rows = y[0];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int i = 1; i < kOutputsD; ++i) rows = rows + y[i];
         sum = sum + rows;
         D::coarse(y, m);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
         for (int i = 0; i < D::kPoints; ++i) planes[i][j] = m[i];
       }
       if (columns.sums != nullptr) add_column(sum, columns.sums);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
       for (int i = 0; i < D::kPoints; ++i) {
         F16 m[H::kPoints];
         H::coarse(planes[i], m);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
         for (int j = 0; j < H::kPoints; ++j) {
           m[j].store(out + (i * H::kPoints + j) * pitch);
         }
