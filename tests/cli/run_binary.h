@@ -28,6 +28,12 @@ inline std::string quoted(const std::string& argument) {
   return text + "'";
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kLimitsAddressSpace = false;  // sanitizers reserve terabytes of it
+#else
+constexpr bool kLimitsAddressSpace = true;
+#endif
+
 /// What a command may use at most; 0: no limit.
 struct ResourceLimits {
   int64_t address_space_kib = 0;
@@ -39,7 +45,7 @@ inline CommandResult run_binary(const std::vector<std::string>& arguments,
                                 const ResourceLimits& limits = {}) {
   const TemporaryFolder folder;
   std::string command;
-  if (limits.address_space_kib > 0) {
+  if (kLimitsAddressSpace && limits.address_space_kib > 0) {
     command += "ulimit -v " + std::to_string(limits.address_space_kib) + "; ";
   }
   // In blocks of 512 bytes.
