@@ -2,9 +2,9 @@
 # One training update of paper B's M-CNN on 1024x1280x3 fields, ours and PyTorch's alternately in one
 # run (A B A B):
 #   bench/peers/mcnn_step.sh [BATCH] [THREADS] [REPEATS]
-# PyTorch runs BATCH one by one (micro-batch 1), which is its best on few cores, in both memory
-# formats; with WHOLE_BATCH=1 once more with all images at a time, and with COMPILE=1 compiled. The
-# CPU build is installed into build/peers-venv; the product itself never needs Python.
+# PyTorch runs BATCH one by one (micro-batch 1), in both memory formats, and four by four, its best
+# on two cores (dense weights are then read once for four images); with WHOLE_BATCH=1 once more with
+# all images at a time, and with COMPILE=1 compiled. The CPU build is installed into build/peers-venv; the product itself never needs Python.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 batch=${1:-32}
@@ -31,6 +31,8 @@ for ((i = 0; i < repeats; i++)); do
   theirs --micro-batch 1
   ours
   theirs --micro-batch 1 --channels-last
+  ours
+  theirs --micro-batch "$((batch < 4 ? batch : 4))" --channels-last
 done
 if [[ -n ${COMPILE:-} ]]; then theirs --micro-batch 1 --channels-last --compile; fi
 if [[ -n ${WHOLE_BATCH:-} ]]; then theirs --channels-last; fi
