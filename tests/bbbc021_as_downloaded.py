@@ -94,4 +94,5 @@ def main():
     print("bbbc021_as_downloaded: passed")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,8 @@
 #   bench/peers/mcnn_step.sh [BATCH] [THREADS] [REPEATS]
 # PyTorch runs BATCH one by one (micro-batch 1), in both memory formats, and four by four, its best
 # on two cores (dense weights are then read once for four images); with WHOLE_BATCH=1 once more with
-# all images at a time, and with COMPILE=1 compiled. The CPU build is installed into build/peers-venv; the product itself never needs Python.
+# all images at a time, and with COMPILE=1 compiled. The CPU build is installed into
+# build/peers-venv; the product itself never needs Python.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 batch=${1:-32}

@@ -67,12 +67,6 @@ class Candidates {
     changes_.push_back(change);
   }
 
-  /// Values are rounded after their last forward reading, for backward ones.
-  [[nodiscard]] bool may_be_half(const Use& use) const {
-    return tape_.half_of(use.value) != nullptr &&
-           tape_.steps[static_cast<size_t>(use.anchor)].backward;
-  }
-
   void consider(const Version& version) {
     // A rounded value stays until it is expanded.
     if (tape_.is_conversion(tape_.producer[static_cast<size_t>(version.value)])) return;
@@ -110,24 +104,15 @@ class Candidates {
       }
       const Use use{version.value, step.tape_step, step.anchor};
       if (any_over(before + 1, read - 1)) {
-        if (may_recompute(version.value)) offer(use, Access::recompute);
-        if (may_recompute(version.value) && has_spilled_input(version.value)) {
-          offer(use, Access::recompute, true);
-        }
-        if (spec_.spill) {
-          offer(use, Access::reload);
-          offer(use, Access::reload, true);
-        }
-        if (may_be_half(use)) offer(use, Access::half);
+        offer(use, Access::recompute);
+        if (has_spilled_input(version.value)) offer(use, Access::recompute, true);
+        offer(use, Access::reload);
+        offer(use, Access::reload, true);
+        offer(use, Access::half);
       }
-      if (spec_.spill && any_over(read, read)) offer(use, Access::stream);
+      if (any_over(read, read)) offer(use, Access::stream);
       before = read;
     }
-  }
-
-  [[nodiscard]] bool may_recompute(ValueId value) const {
-    const int32_t producer = tape_.producer[static_cast<size_t>(value)];
-    return spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable;
   }
 
   /// Some input of the value's step is in the spill file anyway.
@@ -142,12 +127,13 @@ class Candidates {
   /// Other ways to bring back a value: what a way needs over the gap shows only once others are
   /// taken, as when the inputs of a repeated step are to go too.
   void swap_access(const Use& use) {
-    if (may_recompute(use.value)) offer(use, Access::recompute);
-    if (spec_.spill) offer(use, Access::reload);
-    if (may_be_half(use)) offer(use, Access::half);
+    offer(use, Access::recompute);
+    offer(use, Access::reload);
+    offer(use, Access::half);
   }
 
   void offer(const Use& use, Access access, bool brief = false) {
+    if (!allows(tape_, spec_, use, access)) return;
     const auto known = policies_.uses.find(use);
     if (known != policies_.uses.end() && known->second == access) return;
     Change change;
@@ -166,6 +152,22 @@ class Candidates {
 };
 
 }  // namespace
+
+bool allows(const Tape& tape, const SearchSpec& spec, const Use& use, Access access) {
+  switch (access) {
+    case Access::reload:
+    case Access::stream:
+      return spec.spill;
+    case Access::recompute: {
+      const int32_t producer = tape.producer[static_cast<size_t>(use.value)];
+      return spec.recompute && tape.steps[static_cast<size_t>(producer)].repeatable;
+    }
+    case Access::half:
+      return tape.half_of(use.value) != nullptr &&
+             tape.steps[static_cast<size_t>(use.anchor)].backward;
+  }
+  return false;
+}
 
 void apply(const Change& change, const Tape& tape, Policies& policies) {
   switch (change.kind) {

@@ -27,6 +27,11 @@ struct Change {
   friend auto operator<=>(const Change&, const Change&) = default;
 };
 
+/// Whether the value read may come back that way: recomputed where its step can be repeated, by way
+/// of the disk where there is one, rounded where a half exists (made after the last forward
+/// reading, for backward ones).
+[[nodiscard]] bool allows(const Tape& tape, const SearchSpec& spec, const Use& use, Access access);
+
 void apply(const Change& change, const Tape& tape, Policies& policies);
 
 /// The single changes that could lower the bytes live at some step above the budget.

@@ -383,28 +383,12 @@ class Search {
       for (const Use& one : all) changed.uses.erase(one);
       if (try_policies(changed, budget_bytes)) continue;
       for (const Access other : {Access::reload, Access::recompute, Access::stream, Access::half}) {
-        if (other == access || !allowed(use, other)) continue;
+        if (other == access || !allows(tape_, spec_, use, other)) continue;
         changed = state_.policies;
         for (const Use& one : all) changed.uses[one] = other;
         if (try_policies(changed, budget_bytes)) break;
       }
     }
-  }
-
-  [[nodiscard]] bool allowed(const Use& use, Access access) const {
-    switch (access) {
-      case Access::reload:
-      case Access::stream:
-        return spec_.spill;
-      case Access::recompute: {
-        const int32_t producer = tape_.producer[static_cast<size_t>(use.value)];
-        return spec_.recompute && tape_.steps[static_cast<size_t>(producer)].repeatable;
-      }
-      case Access::half:
-        return tape_.half_of(use.value) != nullptr &&
-               tape_.steps[static_cast<size_t>(use.anchor)].backward;
-    }
-    return false;
   }
 
   static constexpr double kUseless = 1e300;

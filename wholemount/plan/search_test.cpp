@@ -144,49 +144,46 @@ double brute_force_seconds(const Tape& tape, const SearchSpec& spec) {
   return best;
 }
 
+/// Compares at three budgets, and returns what was found for those that can be met.
+std::vector<SearchResult> compare_with_brute_force(const Tape& tape, SearchSpec spec) {
+  std::vector<SearchResult> results;
+  StreamCuts cuts(tape);
+  const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
+  for (const size_t percent : {90, 75, 60}) {
+    SCOPED_TRACE(std::to_string(percent) + " %, recompute " + std::to_string(spec.recompute) +
+                 ", spill " + std::to_string(spec.spill));
+    spec.budget_bytes = all * percent / 100;
+    const double least = brute_force_seconds(tape, spec);
+    if (least >= 1e300) continue;
+    results.push_back(search_policies(tape, spec, cuts));
+    EXPECT_TRUE(results.back().fits);
+    EXPECT_LE(results.back().estimate.peak_bytes, spec.budget_bytes);
+    EXPECT_LE(results.back().estimate.seconds, 1.05 * least);
+  }
+  return results;
+}
+
 TEST(Search, comes_within_five_per_cent_of_brute_force_on_small_tapes) {
-  int compared = 0;
+  size_t compared = 0;
   for (uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
     const Tape tape = random_tape(seed, 6);
     for (const auto& [recompute, spill] : {std::pair{true, false}, {false, true}, {true, true}}) {
-      SearchSpec spec = search_spec(recompute, spill);
-      StreamCuts cuts(tape);
-      const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
-      for (const size_t percent : {90, 75, 60}) {
-        spec.budget_bytes = all * percent / 100;
-        const double least = brute_force_seconds(tape, spec);
-        if (least >= 1e300) continue;
-        const SearchResult found = search_policies(tape, spec, cuts);
-        ++compared;
-        ASSERT_TRUE(found.fits) << "seed " << seed << ", " << percent << " %";
-        EXPECT_LE(found.estimate.peak_bytes, spec.budget_bytes);
-        EXPECT_LE(found.estimate.seconds, 1.05 * least)
-            << "seed " << seed << ", " << percent << " %, recompute " << recompute << ", spill "
-            << spill;
-      }
+      compared += compare_with_brute_force(tape, search_spec(recompute, spill)).size();
     }
   }
   EXPECT_GT(compared, 100);
 }
 
 TEST(Search, comes_within_five_per_cent_of_brute_force_with_halves) {
-  int compared = 0;
+  size_t compared = 0;
   int with_halves = 0;
   for (uint64_t seed = 0; seed < 12; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
     Tape tape = random_tape(seed, 5);
     allow_halves(tape);
-    SearchSpec spec = search_spec(true, false);
-    StreamCuts cuts(tape);
-    const size_t all = search_policies(tape, spec, cuts).estimate.peak_bytes;
-    for (const size_t percent : {90, 75, 60}) {
-      spec.budget_bytes = all * percent / 100;
-      const double least = brute_force_seconds(tape, spec);
-      if (least >= 1e300) continue;
-      const SearchResult found = search_policies(tape, spec, cuts);
+    for (const SearchResult& found : compare_with_brute_force(tape, search_spec(true, false))) {
       ++compared;
-      ASSERT_TRUE(found.fits) << "seed " << seed << ", " << percent << " %";
-      EXPECT_LE(found.estimate.peak_bytes, spec.budget_bytes);
-      EXPECT_LE(found.estimate.seconds, 1.05 * least) << "seed " << seed << ", " << percent << " %";
       for (const auto& [use, access] : found.policies.uses) {
         with_halves += access == Access::half ? 1 : 0;
       }

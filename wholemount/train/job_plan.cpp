@@ -207,7 +207,8 @@ void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& p
     plan.arena_bytes = std::max(plan.arena_bytes, arena_bytes);
   }
   if (shapes.size() == 1) {
-    // Else an update would wait for their planning, and take bytes that nobody foresaw.
+    // Else an update would wait for their planning, and take bytes that nobody foresaw. Mixes of
+    // several shapes are too many to plan beforehand.
     for (const int64_t count : remainders(job)) {
       const std::vector<Extent3> extents(static_cast<size_t>(count), shapes.front().first);
       const Program& program = *programs.update.get(extents).program;

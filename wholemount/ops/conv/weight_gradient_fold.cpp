@@ -16,7 +16,7 @@ void WeightGradientKernel::fold_weights(size_t coarse, size_t fine, int64_t firs
   const auto add = WM_PICK_ISA(isa_, add_to_sums);
   // The taps of a partial result lie one behind another: so each is read in long stretches.
   const int64_t taps_at_once = fold_taps(pitch);
-  alignas(64) double sums[kFoldFloats];
+  alignas(64) double sums[kFoldSums];
   for (int64_t first = first_tap; first < last_tap; first += taps_at_once) {
     const int64_t last = std::min(first + taps_at_once, last_tap);
     const int64_t count = (last - first) * pitch * 16;

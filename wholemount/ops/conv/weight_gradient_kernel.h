@@ -92,8 +92,8 @@ class WeightGradientKernel : public Kernel {
  private:
   [[nodiscard]] double* bias_partial(const KernelArgs& args, int64_t part, size_t block) const;
   /// Sums of taps folded at once, on the stack.
-  static constexpr int64_t kFoldFloats = 2048;
-  [[nodiscard]] static int64_t fold_taps(int64_t pitch) { return kFoldFloats / (pitch * 16); }
+  static constexpr int64_t kFoldSums = 2048;
+  [[nodiscard]] static int64_t fold_taps(int64_t pitch) { return kFoldSums / (pitch * 16); }
   void fold_weights(size_t coarse, size_t fine, int64_t first_tap, int64_t last_tap,
                     const KernelArgs& args) const;
   void fold_bias(size_t block, const KernelArgs& args) const;

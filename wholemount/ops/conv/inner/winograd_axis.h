@@ -13,8 +13,7 @@
 /// m(t) / (t - p), row p of G is (1, p, p^2) / product of (p - q), row p of A is (1, p, p^2, ...);
 /// infinity: m(t), (0, 0, 1), (0, ..., 0, 1); rows of G have as many powers as there are taps. Six
 /// points are 0, +-5/8, +-3/2: errors are 2.5 to 3 times smaller than with 0, +-1, +-2, and all
-/// constants but those of G are exact. Eight points are 0, +-1/2, +-1, +-2: within a factor of 1.6
-/// of the best triples of sixteenths that a search found, and again exact.
+/// constants but those of G are exact.
 namespace wholemount::WM_ISA {
 
 template <int kOutputs, int kTaps>
@@ -198,104 +197,6 @@ struct WinogradAxis<2, 5> {
     g[2] = fma(a2, even_a, b2 * even_b);
     g[3] = fma(a2, odd_a, b2 * odd_b);
     g[4] = fma(a2 * a2, even_a, fma(b2 * b2, even_b, u[5]));
-  }
-};
-
-/// Points 0, +-a, +-b, +-c, infinity with a = 1/2, b = 1, c = 2.
-template <>
-struct WinogradAxis<4, 5> {
-  static constexpr int kOutputs = 4;
-  static constexpr int kTaps = 5;
-  static constexpr int kPoints = 8;
-  static constexpr float kA2 = 0.25F;
-  static constexpr float kB2 = 1.0F;
-  static constexpr float kC2 = 4.0F;
-  // Elementary symmetric functions of the squares.
-  static constexpr float kSum = kA2 + kB2 + kC2;
-  static constexpr float kPairs = kA2 * kB2 + kA2 * kC2 + kB2 * kC2;
-  static constexpr float kProduct = kA2 * kB2 * kC2;
-  // 1 / product of (p - q) over the other points q.
-  static constexpr float kScale0 = -1.0F / kProduct;
-  static constexpr float kScaleA = 1.0F / (2.0F * kA2 * (kA2 - kB2) * (kA2 - kC2));
-  static constexpr float kScaleB = 1.0F / (2.0F * kB2 * (kB2 - kA2) * (kB2 - kC2));
-  static constexpr float kScaleC = 1.0F / (2.0F * kC2 * (kC2 - kA2) * (kC2 - kB2));
-
-  /// The rows of +-p, of which the squares of the other two points have this sum and product.
-  static void input_pair(float p, float sum, float product, const F16* x, F16* v) {
-    const F16 minus_sum = F16::set1(-sum);
-    const F16 times = F16::set1(product);
-    const F16 even = fma(times, x[2], fma(minus_sum, x[4], x[6]));
-    const F16 odd = fma(times, x[1], fma(minus_sum, x[3], x[5]));
-    v[0] = fma(F16::set1(p), odd, even);
-    v[1] = fma(F16::set1(-p), odd, even);
-  }
-  static void input(const F16* x, F16* v) {
-    const F16 sum = F16::set1(-kSum);
-    const F16 pairs = F16::set1(kPairs);
-    const F16 product = F16::set1(-kProduct);
-    v[0] = fma(product, x[0], fma(pairs, x[2], fma(sum, x[4], x[6])));
-    input_pair(0.5F, kB2 + kC2, kB2 * kC2, x, v + 1);
-    input_pair(1.0F, kA2 + kC2, kA2 * kC2, x, v + 3);
-    input_pair(2.0F, kA2 + kB2, kA2 * kB2, x, v + 5);
-    v[7] = fma(product, x[1], fma(pairs, x[3], fma(sum, x[5], x[7])));
-  }
-  static void filter_pair(float p, float scale, const F16* g, F16* u) {
-    const F16 square = F16::set1(p * p);
-    const F16 even = F16::set1(scale) * fma(square, fma(square, g[4], g[2]), g[0]);
-    const F16 odd = F16::set1(scale * p) * fma(square, g[3], g[1]);
-    u[0] = even + odd;
-    u[1] = even - odd;
-  }
-  static void filter(const F16* g, F16* u) {
-    u[0] = F16::set1(kScale0) * g[0];
-    filter_pair(0.5F, kScaleA, g, u + 1);
-    filter_pair(1.0F, kScaleB, g, u + 3);
-    filter_pair(2.0F, kScaleC, g, u + 5);
-    u[7] = g[4];
-  }
-  static void output(const F16* m, F16* y) {
-    const F16 half = F16::set1(0.5F);
-    const F16 even_a = m[1] + m[2];
-    const F16 odd_a = half * (m[1] - m[2]);
-    const F16 even_b = m[3] + m[4];
-    const F16 odd_b = m[3] - m[4];
-    const F16 even_c = m[5] + m[6];
-    const F16 odd_c = F16::set1(2.0F) * (m[5] - m[6]);
-    const F16 a2 = F16::set1(kA2);
-    const F16 c2 = F16::set1(kC2);
-    y[0] = (m[0] + even_a) + (even_b + even_c);
-    y[1] = (odd_a + odd_b) + odd_c;
-    y[2] = fma(a2, even_a, fma(c2, even_c, even_b));
-    y[3] = fma(a2, odd_a, fma(c2, odd_c, odd_b)) + m[7];
-  }
-  static void coarse_pair(float p, const F16* y, F16* m) {
-    const F16 square = F16::set1(p * p);
-    const F16 even = fma(square, y[2], y[0]);
-    const F16 odd = fma(square, y[3], y[1]);
-    m[0] = fma(F16::set1(p), odd, even);
-    m[1] = fma(F16::set1(-p), odd, even);
-  }
-  static void coarse(const F16* y, F16* m) {
-    m[0] = y[0];
-    coarse_pair(0.5F, y, m + 1);
-    coarse_pair(1.0F, y, m + 3);
-    coarse_pair(2.0F, y, m + 5);
-    m[7] = y[3];
-  }
-  static void filter_adjoint(const F16* u, F16* g) {
-    const F16 even_a = F16::set1(kScaleA) * (u[1] + u[2]);
-    const F16 odd_a = F16::set1(kScaleA * 0.5F) * (u[1] - u[2]);
-    const F16 even_b = F16::set1(kScaleB) * (u[3] + u[4]);
-    const F16 odd_b = F16::set1(kScaleB) * (u[3] - u[4]);
-    const F16 even_c = F16::set1(kScaleC) * (u[5] + u[6]);
-    const F16 odd_c = F16::set1(kScaleC * 2.0F) * (u[5] - u[6]);
-    const F16 a2 = F16::set1(kA2);
-    const F16 c2 = F16::set1(kC2);
-    g[0] = fma(F16::set1(kScale0), u[0], even_a + (even_b + even_c));
-    g[1] = odd_a + (odd_b + odd_c);
-    g[2] = fma(a2, even_a, fma(c2, even_c, even_b));
-    g[3] = fma(a2, odd_a, fma(c2, odd_c, odd_b));
-    g[4] = fma(a2 * a2, even_a, fma(c2 * c2, even_c, even_b)) + u[7];
   }
 };
 

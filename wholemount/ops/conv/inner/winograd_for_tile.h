@@ -1,7 +1,7 @@
 #pragma once
 
 #include "wholemount/ops/conv/inner/winograd_axis.h"
-#include "wholemount/ops/conv/inner/winograd_axis_ten_points.h"
+#include "wholemount/ops/conv/inner/winograd_axis_pairs.h"
 #include "wholemount/ops/conv/inner/winograd_tile.h"
 
 /// WM_FOR_TILE(Kind, call) is `return Kind<axis d, axis h and w>::call` for the run-time `tile`.

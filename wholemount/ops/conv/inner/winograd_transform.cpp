@@ -65,16 +65,18 @@ struct Tile {
   /// Asks for the next kAhead columns, row by row: neighbouring lines wake the hardware's
   /// prefetcher, which cannot follow thirty-six rows a column at a time.
   static constexpr int64_t kAhead = 16;
+  static void prefetch_row(const float* voxels, int64_t first, int64_t end) {
+    const int64_t last = first + kAhead < end ? first + kAhead : end;
+    for (int64_t column = first; column < last; ++column) {
+      __builtin_prefetch(voxels + column * 16, 0, 2);
+    }
+  }
   static void prefetch_columns(const WinogradInputColumns& columns, int64_t first) {
-    const int64_t last = first + kAhead < columns.w_end ? first + kAhead : columns.w_end;
     if (first < columns.w_begin) first = columns.w_begin;
     for (int64_t i = columns.d_begin; i < columns.d_end; ++i) {
       for (int64_t j = columns.h_begin; j < columns.h_end; ++j) {
-        const float* voxels =
-            columns.source + i * columns.plane_pitch + j * columns.voxel_row_pitch;
-        for (int64_t column = first; column < last; ++column) {
-          __builtin_prefetch(voxels + column * 16, 0, 2);
-        }
+        prefetch_row(columns.source + i * columns.plane_pitch + j * columns.voxel_row_pitch, first,
+                     columns.w_end);
       }
     }
   }
@@ -165,17 +167,13 @@ struct Tile {
 
   /// Asks for what kAhead columns of outputs are multiplied by.
   static void prefetch_rectified(const WinogradOutputColumns& columns, int64_t first) {
-    const int64_t last =
-        first + kAhead < columns.num_columns ? first + kAhead : columns.num_columns;
     const int64_t planes = columns.planes < kOutputsD ? columns.planes : kOutputsD;
     const int64_t rows = columns.rows < kOutputsH ? columns.rows : kOutputsH;
     for (int64_t i = 0; i < planes; ++i) {
       for (int64_t j = 0; j < rows; ++j) {
-        const float* voxels =
-            columns.rectified + i * columns.rectified_plane_pitch + j * columns.rectified_row_pitch;
-        for (int64_t column = first; column < last; ++column) {
-          __builtin_prefetch(voxels + column * 16, 0, 2);
-        }
+        prefetch_row(
+            columns.rectified + i * columns.rectified_plane_pitch + j * columns.rectified_row_pitch,
+            first, columns.num_columns);
       }
     }
   }
