@@ -44,13 +44,14 @@ void run_bench_step(const BenchStepOptions& options) {
   // One program holds some of the update's samples; the update takes as many as it needs.
   const double programs_per_update =
       static_cast<double>(update_batch(job)) / static_cast<double>(samples_per_program(job));
-  const double step_seconds = bench.median_seconds * programs_per_update;
+  const double step_seconds = bench.median_seconds * programs_per_update + bench.finish_seconds;
   // What is measured: the gradient, without what the optimiser does with it.
-  const double predicted_seconds = plan.step_seconds - plan.update_seconds;
+  const double predicted_seconds = plan.step_seconds - plan.update_seconds + plan.finish_seconds;
   const double gflops = static_cast<double>(plan.step_flops) / step_seconds / 1e9;
   if (options.common.json) {
     nlohmann::ordered_json json;
     json["step_seconds"] = step_seconds;
+    json["finish_seconds"] = bench.finish_seconds;
     json["forward_seconds"] = bench.forward_seconds * programs_per_update;
     json["peak_bytes"] = bench.peak_bytes;
     json["predicted_peak_bytes"] = plan.memory.peak_bytes();

@@ -94,15 +94,32 @@ std::vector<double> Interpreter::get(ValueId id) const { return to_plain(view(id
 
 std::vector<double> Interpreter::parameter_gradient(int32_t parameter) const {
   const auto index = static_cast<size_t>(parameter);
+  if (graph_.parameters[index].factored) return sum_of_outer_products(parameter);
   if (!gradient_begun_[index]) return {};
   return to_plain(whole_view(graph_.parameters[index].desc, gradient_buffers_[index]->data()));
+}
+
+std::vector<double> Interpreter::sum_of_outer_products(int32_t parameter) const {
+  const TensorDesc& desc = graph_.parameters[static_cast<size_t>(parameter)].desc;
+  std::vector<double> sum(static_cast<size_t>(desc.num_elements()), 0.0);
+  const auto rows = static_cast<size_t>(desc.n);
+  const size_t columns = sum.size() / rows;
+  for (size_t id = 0; id < graph_.values.size(); ++id) {
+    const Value& value = graph_.values[id];
+    if (value.kind != ValueKind::gradient_factors || value.parameter != parameter) continue;
+    const std::vector<double> factors = get(static_cast<ValueId>(id));
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t c = 0; c < columns; ++c) sum[r * columns + c] += factors[r] * factors[rows + c];
+    }
+  }
+  return sum;
 }
 
 void Interpreter::run(Pass last, const Interpreter* decisions) {
   gradient_begun_.assign(gradient_begun_.size(), false);
   for (size_t i = 0; i < graph_.values.size(); ++i) {
     const ValueKind kind = graph_.values[i].kind;
-    const bool computed = kind == ValueKind::intermediate || kind == ValueKind::parameter_gradient;
+    const bool computed = kind != ValueKind::input && kind != ValueKind::parameter;
     if (computed && buffers_[i]) buffers_[i]->poison();
   }
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {

@@ -41,6 +41,7 @@ class Interpreter {
   void run(Pass last = Pass::backward, const Interpreter* decisions = nullptr);
 
  private:
+  [[nodiscard]] std::vector<double> sum_of_outer_products(int32_t parameter) const;
   void run_node(size_t node_index, const Interpreter* decisions);
   [[nodiscard]] const GuardedBuffer& buffer(ValueId id) const;
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "wholemount/base/rng.h"
+#include "wholemount/nets/mcnn.h"
 #include "wholemount/nets/unet3d.h"
 #include "wholemount/train/optimiser.h"
 #include "wholemount/train/update_runner.h"
@@ -18,6 +19,8 @@ struct SmallRun {
   int threads = 1;
   int64_t micro_batch = 1;
   int64_t batch = 8;
+  int64_t sum_groups = 8;
+  bool classifier = false;  ///< M-CNN on images of 128x128x3 instead of a U-Net
   bool unshared = false;
   std::optional<NormKind> norm = NormKind::instance;
   bool same_shapes = false;
@@ -44,15 +47,25 @@ void set_budget(const SmallRun& c, UpdatePrograms& programs,
   programs.set_arena_budget(static_cast<size_t>(floor + c.budget * (all - floor)));
 }
 
-std::string digest_after_three_updates(const SmallRun& c) {
+Network network_of(const SmallRun& c) {
+  if (c.classifier) {
+    McnnSpec net;
+    net.classes = 3;
+    return mcnn_network(net);
+  }
   UNet3dSpec net;
   net.filters = 8;
   net.levels = 3;
   net.norm = c.norm;
+  net.out_channels = 3;
+  return unet3d_network(net);
+}
+
+std::string digest_after_three_updates(const SmallRun& c) {
   SegmentationLossSpec loss;
   loss.target = TargetKind::classes;
-  net.out_channels = 3;
-  loss.terms = {{LossName::dice, 1.0}, {LossName::ce, 1.0}};
+  loss.terms = {{LossName::ce, 1.0}};
+  if (!c.classifier) loss.terms.push_back({LossName::dice, 1.0});
   ThreadPool pool(c.threads);
   PlanSpec plan_spec;
   plan_spec.num_threads = c.threads;
@@ -60,21 +73,27 @@ std::string digest_after_three_updates(const SmallRun& c) {
   plan_spec.recompute = c.recompute;
   plan_spec.spill = c.spill;
   plan_spec.smallest_moved_bytes = size_t{4} << 10;
-  UpdatePrograms programs(unet3d_network(net), loss, plan_spec, default_time_model(c.threads));
+  UpdatePrograms programs(network_of(c), loss, plan_spec, default_time_model(c.threads));
 
   std::vector<Extent3> extents;
   std::vector<std::vector<float>> images;
   std::vector<std::vector<uint8_t>> targets;
   for (int64_t s = 0; s < c.batch; ++s) {
     const bool small = !c.same_shapes && s % 3 == 1;
-    extents.push_back(small ? Extent3{12, 20, 16} : Extent3{16, 12, 24});
+    extents.push_back(c.classifier ? Extent3{1, 128, 128}
+                      : small      ? Extent3{12, 20, 16}
+                                   : Extent3{16, 12, 24});
     CounterRng rng(5, 0, static_cast<uint64_t>(s), "sample");
     images.emplace_back();
     targets.emplace_back();
-    for (int64_t i = 0; i < volume(extents.back()); ++i) {
+    const int64_t labels = c.classifier ? 1 : volume(extents.back());
+    const int64_t values_per_label = c.classifier ? 3 * volume(extents.back()) : 1;
+    for (int64_t i = 0; i < labels; ++i) {
       const auto label = static_cast<uint8_t>(rng.next_below(3));
       targets.back().push_back(label);
-      images.back().push_back(static_cast<float>(rng.next_normal()) + static_cast<float>(label));
+      for (int64_t v = 0; v < values_per_label; ++v) {
+        images.back().push_back(static_cast<float>(rng.next_normal()) + static_cast<float>(label));
+      }
     }
   }
   const auto micro = static_cast<size_t>(c.micro_batch);
@@ -93,12 +112,12 @@ std::string digest_after_three_updates(const SmallRun& c) {
     spill_bytes = std::max(spill_bytes, programs.get(group).program->spill_bytes);
   }
   OptimiserSpec optimiser;
-  const GradientFold fold(c.batch, 8);
+  const GradientFold fold(c.batch, c.sum_groups);
   ParameterStore store(programs.get(std::span(extents).first(micro)).graph.graph->parameters,
-                       {fold.num_slots(), num_optimiser_states(optimiser)});
+                       {fold.num_slots(), num_optimiser_states(optimiser), c.batch});
   store.initialise(3, pool);
   Session session(pool, store, arena_bytes, std::filesystem::current_path().string(), spill_bytes);
-  UpdateRunner runner(programs, session, 8);
+  UpdateRunner runner(programs, session, c.sum_groups);
   for (int64_t step = 0; step < 3; ++step) {
     runner.begin(c.batch);
     for (size_t s = 0; s < extents.size(); s += micro) {
@@ -133,6 +152,22 @@ TEST(Determinism, weights_do_not_depend_on_the_micro_batch) {
     EXPECT_EQ(digest_after_three_updates({.threads = 2, .micro_batch = micro_batch}), one)
         << "micro-batch " << micro_batch;
   }
+}
+
+/// Its dense layer's gradient is summed from factors (ValueKind::gradient_factors).
+TEST(Determinism, weights_of_a_classifier_depend_on_neither_threads_nor_micro_batch) {
+  const SmallRun first{.batch = 6, .sum_groups = 4, .classifier = true};
+  const std::string one = digest_after_three_updates(first);
+  for (const auto& [threads, micro_batch] : {std::pair{3, 1}, {2, 2}, {1, 3}}) {
+    SmallRun other = first;
+    other.threads = threads;
+    other.micro_batch = micro_batch;
+    EXPECT_EQ(digest_after_three_updates(other), one)
+        << threads << " threads, micro-batch " << micro_batch;
+  }
+  SmallRun regrouped = first;
+  regrouped.sum_groups = 1;
+  EXPECT_NE(digest_after_three_updates(regrouped), one);
 }
 
 TEST(Determinism, sharing_memory_between_values_changes_no_bits) {

@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "wholemount/base/checked.h"
+#include "wholemount/base/cpu.h"
 #include "wholemount/base/error.h"
 #include "wholemount/base/rng.h"
 #include "wholemount/base/sha256.h"
+#include "wholemount/exec/inner/outer_product_sum.h"
 
 namespace wholemount {
 namespace {
@@ -23,21 +25,29 @@ bool is_trainable(const ParameterSpec& spec) {
   return spec.role != ParameterRole::moving_statistic;
 }
 
-std::vector<int64_t> offsets_of(std::span<const ParameterSpec> specs) {
+template <class Elements>
+std::vector<int64_t> offsets_of(std::span<const ParameterSpec> specs, Elements elements_of) {
   std::vector<int64_t> offsets;
   offsets.reserve(specs.size() + 1);
   int64_t offset = 0;
   for (const ParameterSpec& spec : specs) {
     offsets.push_back(offset);
-    offset = checked_add(offset, round_up(spec.desc.num_elements(), kAlignmentElements));
+    offset = checked_add(offset, round_up(elements_of(spec), kAlignmentElements));
   }
   offsets.push_back(offset);
   return offsets;
 }
 
-size_t buffer_bytes(int64_t block_elements, int32_t num_blocks) {
-  const auto bytes = static_cast<size_t>(
-      checked_multiply(checked_multiply(block_elements, num_blocks), sizeof(float)));
+int64_t all_elements(const ParameterSpec& spec) { return spec.desc.num_elements(); }
+int64_t summed_elements(const ParameterSpec& spec) {
+  return spec.factored ? 0 : spec.desc.num_elements();
+}
+int64_t factor_elements(const ParameterSpec& spec) {
+  return spec.factored ? gradient_factors_desc(spec.desc).num_elements() : 0;
+}
+
+size_t buffer_bytes(int64_t elements) {
+  const auto bytes = static_cast<size_t>(checked_multiply(elements, sizeof(float)));
   return bytes >= kHugePagesFrom ? (bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes
                                  : bytes;
 }
@@ -49,6 +59,16 @@ PageBuffer map_blocks(size_t bytes) {
 std::span<float> block(const PageBuffer& buffer, int64_t block_elements, int32_t index) {
   return {reinterpret_cast<float*>(buffer.data()) + block_elements * index,
           static_cast<size_t>(block_elements)};
+}
+
+/// The order of a fold for outer_product_sum.
+std::vector<OuterProductTerm> terms_of(const GradientFold& fold) {
+  std::vector<OuterProductTerm> terms;
+  for (int64_t sample = 0; sample < fold.batch(); ++sample) {
+    const GradientFold::Sample& entry = fold.sample(sample);
+    terms.push_back({entry.accumulate, static_cast<int32_t>(entry.merges.size())});
+  }
+  return terms;
 }
 
 void fill_uniform(std::span<float> values, double limit, CounterRng& rng) {
@@ -112,9 +132,15 @@ double squared_sum(const float* values, int64_t count) {
 
 ParameterBytes ParameterStore::bytes(std::span<const ParameterSpec> specs,
                                      const ParameterBlocks& blocks) {
-  const int64_t block_elements = offsets_of(specs).back();
-  return {buffer_bytes(block_elements, 1), buffer_bytes(block_elements, blocks.gradient_slots),
-          buffer_bytes(block_elements, blocks.optimiser_states)};
+  const int64_t elements = offsets_of(specs, all_elements).back();
+  int64_t gradients = checked_multiply(offsets_of(specs, factor_elements).back(),
+                                       blocks.gradient_slots > 0 ? blocks.factor_samples : 0);
+  for (int32_t slot = 0; slot < blocks.gradient_slots; ++slot) {
+    gradients =
+        checked_add(gradients, slot == 0 ? elements : offsets_of(specs, summed_elements).back());
+  }
+  return {buffer_bytes(elements), buffer_bytes(gradients),
+          buffer_bytes(checked_multiply(elements, blocks.optimiser_states))};
 }
 
 ParameterCounts ParameterStore::counts(std::span<const ParameterSpec> specs) {
@@ -127,7 +153,11 @@ ParameterCounts ParameterStore::counts(std::span<const ParameterSpec> specs) {
 }
 
 ParameterStore::ParameterStore(std::vector<ParameterSpec> specs, const ParameterBlocks& blocks)
-    : specs_(std::move(specs)), blocks_(blocks), offsets_(offsets_of(specs_)) {
+    : specs_(std::move(specs)),
+      blocks_(blocks),
+      offsets_(offsets_of(specs_, all_elements)),
+      summed_offsets_(offsets_of(specs_, summed_elements)),
+      factor_offsets_(offsets_of(specs_, factor_elements)) {
   for (size_t p = 0; p < specs_.size(); ++p) {
     const ParameterSpec& spec = specs_[p];
     WM_CHECK(spec.desc.dtype == DType::f32 && spec.desc.layout == Layout::plain,
@@ -168,15 +198,32 @@ TensorView ParameterStore::value(int32_t parameter) const {
 }
 
 TensorView ParameterStore::gradient(int32_t parameter, int32_t slot) const {
-  return whole_view(specs_[static_cast<size_t>(parameter)].desc,
-                    reinterpret_cast<std::byte*>(gradients(slot).data() + offset(parameter)));
+  const ParameterSpec& spec = specs_[static_cast<size_t>(parameter)];
+  WM_CHECK(slot == 0 || !spec.factored, spec.name + " has its gradient in slot 0 alone");
+  const int64_t begin =
+      slot == 0 ? offset(parameter) : summed_offsets_[static_cast<size_t>(parameter)];
+  return whole_view(spec.desc, reinterpret_cast<std::byte*>(gradients(slot).data() + begin));
+}
+
+TensorView ParameterStore::factors(int32_t parameter, int64_t sample) const {
+  const ParameterSpec& spec = specs_[static_cast<size_t>(parameter)];
+  WM_CHECK(spec.factored && sample >= 0 && sample < blocks_.factor_samples,
+           "no factors of sample " + std::to_string(sample) + " of " + spec.name);
+  const std::span<float> last_slot = gradients(blocks_.gradient_slots - 1);
+  float* const first = last_slot.data() + last_slot.size();
+  return whole_view(gradient_factors_desc(spec.desc),
+                    reinterpret_cast<std::byte*>(first + sample * factor_offsets_.back() +
+                                                 factor_offsets_[static_cast<size_t>(parameter)]));
 }
 
 std::span<float> ParameterStore::values() const { return block(values_, offsets_.back(), 0); }
 
 std::span<float> ParameterStore::gradients(int32_t slot) const {
   WM_CHECK(slot >= 0 && slot < blocks_.gradient_slots, "no gradient slot " + std::to_string(slot));
-  return block(gradients_, offsets_.back(), slot);
+  if (slot == 0) return block(gradients_, offsets_.back(), 0);
+  float* const others = reinterpret_cast<float*>(gradients_.data()) + offsets_.back();
+  return {others + summed_offsets_.back() * (slot - 1),
+          static_cast<size_t>(summed_offsets_.back())};
 }
 
 std::span<float> ParameterStore::optimiser_state(int32_t index) const {
@@ -211,16 +258,37 @@ void ParameterStore::merge(int32_t parameter, int32_t destination, int32_t sourc
                            ThreadPool& pool) {
   const size_t first = first_range_[static_cast<size_t>(parameter)];
   const size_t last = first_range_[static_cast<size_t>(parameter) + 1];
-  float* const sum = gradients(destination).data();
-  const float* const added = gradients(source).data();
+  auto* const sum = gradient(parameter, destination).at<float>(0, 0);
+  const auto* const added = gradient(parameter, source).at<const float>(0, 0);
   pool.run(static_cast<int64_t>(last - first), [&](int64_t task, int /*thread*/) {
     const ParameterRange& range = ranges_[first + static_cast<size_t>(task)];
-    float* const to = sum + range.begin;
-    const float* const from = added + range.begin;
+    float* const to = sum + (range.begin - offset(parameter));
+    const float* const from = added + (range.begin - offset(parameter));
     for (int64_t i = 0; i < range.count; ++i) {
       to[i] += from[i];
     }
   });
+}
+
+void ParameterStore::sum_outer_products(const GradientFold& fold, ThreadPool& pool) {
+  const std::vector<OuterProductTerm> terms = terms_of(fold);
+  for (size_t p = 0; p < specs_.size(); ++p) {
+    if (!specs_[p].factored) continue;
+    WM_CHECK(fold.batch() <= blocks_.factor_samples, "more samples than factors are held of");
+    const auto parameter = static_cast<int32_t>(p);
+    OuterProductSum sum{};
+    sum.terms = terms.data();
+    sum.num_terms = fold.batch();
+    sum.rows = factors(parameter, 0).at<const float>(0, 0);
+    sum.num_rows = specs_[p].desc.n;
+    sum.columns = sum.rows + sum.num_rows;
+    sum.num_columns = specs_[p].desc.num_elements() / sum.num_rows;
+    sum.sample_pitch = factor_offsets_.back();
+    sum.out = gradient(parameter, 0).at<float>(0, 0);
+    const auto compute = WM_PICK_ISA(best_isa(), outer_product_sum);
+    pool.run(divide_up(sum.num_columns, kOuterProductColumns),
+             [&](int64_t task, int /*thread*/) { compute(sum, task * kOuterProductColumns); });
+  }
 }
 
 double ParameterStore::squared_gradient_norm(int32_t slot, ThreadPool& pool) const {

@@ -175,6 +175,87 @@ TEST(ParameterStore, merge_adds_one_parameter_and_no_other) {
   }
 }
 
+/// Beside a summed parameter, so that places in a block and in a later slot differ.
+std::vector<ParameterSpec> dense_specs(int64_t rows, int64_t columns, bool factored) {
+  std::vector<ParameterSpec> specs{spec("dense.weight", rows, columns, Initializer::zeros),
+                                   spec("dense.bias", 1, rows, Initializer::zeros)};
+  specs[0].factored = factored;
+  return specs;
+}
+
+struct OuterProducts {
+  std::vector<float> gradient;
+  std::vector<float> bias;
+};
+
+/// Gradients of a batch whose factors depend on the sample alone, sample by sample into the slots,
+/// or from the factors of all.
+OuterProducts sum_of_batch(int64_t rows, int64_t columns, const GradientFold& fold, bool factored,
+                           ThreadPool& pool) {
+  ParameterStore store(dense_specs(rows, columns, factored),
+                       {fold.num_slots(), 0, factored ? fold.batch() : 0});
+  const auto factor = [](int64_t sample, int64_t i) {
+    return static_cast<float>((sample * 7919 + i * 104729) % 2003 - 1001) * 1.1e-3F;
+  };
+  for (int64_t s = 0; s < fold.batch(); ++s) {
+    const GradientFold::Sample& entry = fold.sample(s);
+    const auto add = [&](int32_t parameter, int64_t i, float value) {
+      float& sum = store.gradient(parameter, entry.slot).at<float>(0, 0)[i];
+      sum = entry.accumulate ? sum + value : value;
+    };
+    for (int64_t r = 0; r < rows; ++r) add(1, r, factor(s, r));
+    if (factored) {
+      auto* const factors = store.factors(0, s).at<float>(0, 0);
+      for (int64_t i = 0; i < rows + columns; ++i) factors[i] = factor(s, i);
+    } else {
+      for (int64_t i = 0; i < rows * columns; ++i) {
+        add(0, i, factor(s, i / columns) * factor(s, rows + i % columns));
+      }
+    }
+    for (const GradientFold::Merge& merge : entry.merges) {
+      if (!factored) store.merge(0, merge.destination, merge.source, pool);
+      store.merge(1, merge.destination, merge.source, pool);
+    }
+  }
+  store.sum_outer_products(fold, pool);
+  const auto* weights = store.gradient(0, 0).at<const float>(0, 0);
+  const auto* bias = store.gradient(1, 0).at<const float>(0, 0);
+  return {{weights, weights + rows * columns}, {bias, bias + rows}};
+}
+
+TEST(ParameterStore, outer_products_have_the_bits_of_adding_sample_by_sample) {
+  ThreadPool one(1);
+  ThreadPool three(3);
+  for (const auto& [batch, groups] :
+       {std::pair<int64_t, int64_t>{1, 8}, {6, 1}, {6, 5}, {7, 7}, {33, 8}}) {
+    const GradientFold fold(batch, groups);
+    for (const auto& [rows, columns] :
+         {std::pair<int64_t, int64_t>{3, 5}, {17, 64}, {2, 300}, {5, 431}}) {
+      SCOPED_TRACE(std::to_string(batch) + " samples in " + std::to_string(groups) + " groups, " +
+                   std::to_string(rows) + " x " + std::to_string(columns));
+      const OuterProducts expected = sum_of_batch(rows, columns, fold, false, one);
+      for (ThreadPool* pool : {&one, &three}) {
+        const OuterProducts found = sum_of_batch(rows, columns, fold, true, *pool);
+        EXPECT_EQ(found.gradient, expected.gradient);
+        EXPECT_EQ(found.bias, expected.bias);
+      }
+    }
+  }
+}
+
+TEST(ParameterStore, a_factored_parameter_takes_one_slot_and_the_factors_of_a_batch) {
+  const auto bytes = [](bool factored, ParameterBlocks blocks) {
+    return ParameterStore::bytes(dense_specs(64, 160, factored), blocks).gradients;
+  };
+  EXPECT_EQ(bytes(false, {4, 0, 10}), 4 * (64 * 160 + 64) * sizeof(float));
+  EXPECT_EQ(bytes(true, {4, 0, 10}), (64 * 160 + 4 * 64 + 10 * (64 + 160)) * sizeof(float));
+  EXPECT_EQ(bytes(true, {0, 0, 10}), 0U);
+  const ParameterStore store(dense_specs(64, 160, true), {2, 0, 10});
+  EXPECT_THROW((void)store.gradient(0, 1), InternalError);
+  EXPECT_THROW((void)store.factors(0, 10), InternalError);
+  EXPECT_THROW((void)store.factors(1, 0), InternalError);
+}
+
 TEST(ParameterStore, gradient_norm_leaves_out_moving_statistics_and_threads) {
   ThreadPool one(1);
   ThreadPool three(3);

@@ -113,6 +113,8 @@ TensorView Session::view_of(const Program& program, const Binding& binding, Valu
       return parameters_.value(value.parameter);
     case ValueKind::parameter_gradient:
       return parameters_.gradient(value.parameter, 0);
+    case ValueKind::gradient_factors:
+      throw InternalError("factors of " + value.name + " belong to a sample of an update");
     case ValueKind::intermediate:
       break;
   }
@@ -199,6 +201,8 @@ void Session::bind_operands(const Program& program, const Binding& binding, cons
         output.view = parameters_.gradient(parameter, spec.fold->sample(sample).slot);
         output.accumulate = spec.fold->sample(sample).accumulate;
       }
+    } else if (graph.value(id).kind == ValueKind::gradient_factors) {
+      output.view = parameters_.factors(graph.value(id).parameter, spec.first_sample + node.sample);
     } else {
       output.view = streamed(i, true) ? whole_view(graph.value(id).desc, nullptr)
                                       : view_of(program, binding, id);

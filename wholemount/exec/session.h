@@ -51,6 +51,10 @@ class Session {
   /// then lost, the parameters are as before the update.
   void run(const Program& program, const RunSpec& spec);
 
+  /// After the last program of an update: makes the gradients whose factors the programs left
+  /// (ParameterStore::sum_outer_products); all gradients of the update are then in slot 0.
+  void finish_update(const GradientFold& fold) { parameters_.sum_outer_products(fold, pool_); }
+
   /// The memory of a kept value after run(); valid until the next run.
   [[nodiscard]] TensorView view(const Program& program, ValueId value) const;
 

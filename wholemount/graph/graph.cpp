@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "wholemount/base/checked.h"
+
 namespace wholemount {
 
 GraphBuilder::GraphBuilder(std::shared_ptr<const Op> apply, int32_t num_samples)
@@ -103,6 +105,29 @@ void GraphBuilder::bind_parameter_gradient(ValueId value, ValueId parameter_valu
   WM_CHECK(target.desc == parameter.desc, "gradient of " + parameter.name + " has another shape");
   target.kind = ValueKind::parameter_gradient;
   target.parameter = parameter.parameter;
+}
+
+TensorDesc gradient_factors_desc(const TensorDesc& parameter) {
+  const int64_t count = checked_add(parameter.n, parameter.num_elements() / parameter.n);
+  return TensorDesc::plain(1, 1, {1, 1, count}, parameter.dtype);
+}
+
+void GraphBuilder::bind_gradient_factors(ValueId value, ValueId parameter_value) {
+  const Value& parameter = graph_.value(parameter_value);
+  WM_CHECK(parameter.kind == ValueKind::parameter && sample_ != kNone,
+           "factors are those of one sample's gradient of a parameter");
+  for (const Value& other : graph_.values) {
+    const bool same = other.kind == ValueKind::gradient_factors &&
+                      other.parameter == parameter.parameter &&
+                      graph_.nodes[static_cast<size_t>(other.producer)].sample == sample_;
+    WM_CHECK(!same, "two pairs of factors for " + parameter.name);
+  }
+  Value& target = graph_.values[static_cast<size_t>(value)];
+  WM_CHECK(target.desc == gradient_factors_desc(parameter.desc),
+           "factors of " + parameter.name + " have another shape");
+  target.kind = ValueKind::gradient_factors;
+  target.parameter = parameter.parameter;
+  graph_.parameters[static_cast<size_t>(parameter.parameter)].factored = true;
 }
 
 void GraphBuilder::replace(NodeId id, std::shared_ptr<const Op> op, std::vector<ValueId> inputs) {

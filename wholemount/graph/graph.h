@@ -28,6 +28,10 @@ enum class ValueKind : uint8_t {
   input,               ///< bound by the caller: images, targets
   parameter,           ///< the parameter store
   parameter_gradient,  ///< the parameter store; summed over samples
+  /// The parameter store, one for each sample of the update: [row | column], whose outer product is
+  /// the sample's share of a parameter's gradient. The shares are computed and summed once all
+  /// samples are there (ParameterStore::sum_outer_products).
+  gradient_factors,
 };
 
 /// An edge of the graph.
@@ -69,7 +73,11 @@ struct ParameterSpec {
   Initializer initializer = Initializer::zeros;
   int64_t fan_in = 1;
   int64_t fan_out = 1;
+  bool factored = false;  ///< the gradient arrives as ValueKind::gradient_factors
 };
+
+/// [1, 1, 1x1x(rows + columns)] of a factored parameter: rows = n, columns = c * d * h * w.
+[[nodiscard]] TensorDesc gradient_factors_desc(const TensorDesc& parameter);
 
 /// Nodes in execution order, and values. Immutable once built.
 struct Graph {
@@ -113,6 +121,9 @@ class GraphBuilder {
   /// Declares that `value` (a fresh output) is the gradient of `parameter_value`; it then lives in
   /// the parameter store, summed over samples.
   void bind_parameter_gradient(ValueId value, ValueId parameter_value);
+  /// Declares that `value` (a fresh output, see gradient_factors_desc) holds the two factors of the
+  /// current sample's gradient of `parameter_value`, at most once a sample.
+  void bind_gradient_factors(ValueId value, ValueId parameter_value);
   /// Exchanges the operator of a node for one that infers the same outputs from `inputs`.
   void replace(NodeId node, std::shared_ptr<const Op> op, std::vector<ValueId> inputs);
   void keep(ValueId value) { graph_.values[static_cast<size_t>(value)].keep = true; }

@@ -6,6 +6,7 @@
 #include "wholemount/base/error.h"
 #include "wholemount/ops/activation/activation.h"
 #include "wholemount/ops/conv/conv.h"
+#include "wholemount/ops/linear/linear.h"
 #include "wholemount/ops/pool/max_pool.h"
 
 namespace wholemount {
@@ -40,10 +41,9 @@ class McnnBuilder {
                   true, Initializer::glorot_uniform);
     });
     merged = pooled(rectified(merged, "merge"), 2, "merge.pool");
-    const Extent3 positions = builder_.desc(merged.front()).extent;
-    Samples features = dense(merged, kFeatures, positions, "fc1");
+    Samples features = dense(merged, kFeatures, "fc1");
     if (spec_.fc_relu) features = rectified(features, "fc1");
-    return dense(features, spec_.classes, {1, 1, 1}, "fc2");
+    return dense(features, spec_.classes, "fc2");
   }
 
  private:
@@ -93,12 +93,9 @@ class McnnBuilder {
     return kReduction > reduction ? pooled(x, kReduction / reduction, name + ".pool") : x;
   }
 
-  /// A dense layer is a convolution whose kernel covers all positions.
-  Samples dense(const Samples& x, int64_t width, const Extent3& positions,
-                const std::string& name) {
+  Samples dense(const Samples& x, int64_t width, const std::string& name) {
     return for_each_sample([&](size_t s) {
-      return conv(builder_, convolution(width, positions, {0, 0, 0}), std::array{x[s]}, name, true,
-                  Initializer::glorot_uniform);
+      return linear(builder_, width, x[s], name, true, Initializer::glorot_uniform);
     });
   }
 

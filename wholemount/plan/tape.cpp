@@ -28,7 +28,9 @@ std::vector<bool> wanted_nodes(const Graph& graph) {
     }
   };
   for (size_t id = 0; id < graph.values.size(); ++id) {
-    if (graph.values[id].keep || graph.values[id].kind == ValueKind::parameter_gradient) {
+    const ValueKind kind = graph.values[id].kind;
+    if (graph.values[id].keep || kind == ValueKind::parameter_gradient ||
+        kind == ValueKind::gradient_factors) {
       want(static_cast<ValueId>(id));
     }
   }

@@ -86,7 +86,7 @@ void measure_job(const CalibrationJob& job, ThreadPool& pool, const Target& targ
   const auto program = plan(graph.graph, spec, default_time_model(pool.num_threads()));
   if (!fits(*program, graph)) return;
   const GradientFold fold(1, 1);
-  ParameterStore store(graph.graph->parameters, {fold.num_slots(), 0});
+  ParameterStore store(graph.graph->parameters, {fold.num_slots(), 0, fold.batch()});
   store.initialise(1, pool);
   Session session(pool, store, program->arena_bytes);
   const TensorDesc& image_desc = graph.graph->value(graph.images.front()).desc;

@@ -145,16 +145,36 @@ void describe_policies(const Program& program, JobPlan& plan) {
   plan.half_values = static_cast<int64_t>(half.size());
 }
 
-/// Of the optimiser, and of joining the groups of the gradient sum: both wait for memory.
-double update_seconds(const JobSpec& job, const GradientFold& fold, int64_t parameters,
-                      double copy_bytes_per_second) {
-  constexpr int64_t kFloatsPerMerge = 3;  // two read, one written
-  int64_t floats = update_floats_per_element(job.config.train.optimizer);
-  for (int64_t sample = 0; sample < fold.batch(); ++sample) {
-    floats += kFloatsPerMerge * static_cast<int64_t>(fold.sample(sample).merges.size());
+int64_t factored_elements(const std::vector<ParameterSpec>& parameters) {
+  int64_t elements = 0;
+  for (const ParameterSpec& spec : parameters) {
+    elements += spec.factored ? spec.desc.num_elements() : 0;
   }
-  return 4.0 * static_cast<double>(floats) * static_cast<double>(parameters) /
-         copy_bytes_per_second;
+  return elements;
+}
+
+/// Of the optimiser, and of joining the groups of the gradient sum: both wait for memory.
+double update_seconds(const JobSpec& job, const GradientFold& fold,
+                      const std::vector<ParameterSpec>& parameters, double copy_bytes_per_second) {
+  constexpr int64_t kFloatsPerMerge = 3;  // two read, one written
+  const int64_t all = ParameterStore::counts(parameters).total;
+  int64_t floats = checked_multiply(all, update_floats_per_element(job.config.train.optimizer));
+  for (int64_t sample = 0; sample < fold.batch(); ++sample) {
+    floats += kFloatsPerMerge * static_cast<int64_t>(fold.sample(sample).merges.size()) *
+              (all - factored_elements(parameters));
+  }
+  return 4.0 * static_cast<double>(floats) / copy_bytes_per_second;
+}
+
+/// Of the sums of outer products: their arithmetic, or the writing of them (and the reading of the
+/// lines before).
+double finish_seconds(const GradientFold& fold, const std::vector<ParameterSpec>& parameters,
+                      const JobPrograms& programs) {
+  const auto elements = static_cast<double>(factored_elements(parameters));
+  // A product and a sum each take the place of a multiply-add.
+  const double arithmetic =
+      4.0 * static_cast<double>(fold.batch()) * elements / programs.peak_flops_per_second;
+  return std::max(arithmetic, 8.0 * elements / programs.copy_bytes_per_second);
 }
 
 /// How many samples programs hold beside the usual number: what a micro-batch leaves of a batch,
@@ -250,7 +270,8 @@ InferenceSpec evaluation_spec(const JobSpec& job) {
 JobPrograms::JobPrograms(const JobSpec& job, const PlanSpec& spec, const TimeModel& time)
     : update(job.network, job.loss, spec, time),
       evaluation(job.network, evaluation_spec(job), spec, time),
-      copy_bytes_per_second(time.copy_bytes_per_second) {}
+      copy_bytes_per_second(time.copy_bytes_per_second),
+      peak_flops_per_second(time.peak_flops_per_second) {}
 
 void JobPrograms::set_arena_budget(size_t bytes) {
   update.set_arena_budget(bytes);
@@ -279,8 +300,10 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads, siz
   WM_CHECK(!parameters.empty(), "a network has parameters");
   plan.parameters = ParameterStore::counts(parameters).total;
   const GradientFold fold(update_batch(job), job.config.train.sum_groups);
-  plan.blocks = {fold.num_slots(), num_optimiser_states(job.config.train.optimizer)};
-  plan.update_seconds = update_seconds(job, fold, plan.parameters, programs.copy_bytes_per_second);
+  plan.blocks = {fold.num_slots(), num_optimiser_states(job.config.train.optimizer), fold.batch()};
+  plan.finish_seconds = finish_seconds(fold, parameters, programs);
+  plan.update_seconds =
+      update_seconds(job, fold, parameters, programs.copy_bytes_per_second) + plan.finish_seconds;
 
   // What planning itself leaves on the heap is known only afterwards, so the arena's share of the
   // budget may have to be lowered a little and the plan made again.

@@ -18,6 +18,7 @@ struct JobPrograms {
   UpdatePrograms update;
   InferencePrograms evaluation;
   double copy_bytes_per_second = 0;
+  double peak_flops_per_second = 0;
 
   /// What each program's arena may take; forgets the programs planned before.
   void set_arena_budget(size_t bytes);
@@ -59,6 +60,7 @@ struct JobPlan {
   int64_t convolution_output_bytes = 0;
   size_t budget_bytes = 0;    ///< what was to be met; check_budget says whether it is
   double update_seconds = 0;  ///< of step_seconds: the optimiser and the joining of sums
+  double finish_seconds = 0;  ///< of update_seconds: Session::finish_update
   double step_seconds = 0;    ///< mean over the training cases
   double epoch_seconds = 0;
   double total_seconds = 0;

@@ -33,6 +33,7 @@ struct NodeTime {
 struct StepBench {
   std::vector<double> step_seconds;  ///< one per round: an update's gradient of one program
   double median_seconds = 0;
+  double finish_seconds = 0;        ///< median; once an update (Session::finish_update)
   double forward_seconds = 0;       ///< median
   double peak_flops = 0;            ///< multiply-add peak, median of measurements between rounds
   size_t peak_bytes = 0;            ///< VmHWM after the rounds

@@ -87,6 +87,7 @@ void UpdateRunner::run(std::span<const BoundSample> samples) {
   }
   next_sample_ += static_cast<int64_t>(samples.size());
   ++num_programs_;
+  if (next_sample_ == fold_->batch()) session_.finish_update(*fold_);
 }
 
 }  // namespace wholemount

@@ -59,9 +59,9 @@ class DenseCorrelation : public Kernel {
 
  protected:
   void flatten(int64_t piece, const KernelArgs& args) const {
+    auto* flat = reinterpret_cast<float*>(args.shared_scratch) + sources_.piece_begin(piece);
     sources_.write(piece, args.inputs.subspan(static_cast<size_t>(problem_.first_source)), isa_,
-                   reinterpret_cast<float*>(args.shared_scratch),
-                   reinterpret_cast<float*>(args.thread_scratch));
+                   flat, reinterpret_cast<float*>(args.thread_scratch));
   }
   [[nodiscard]] const float* weights(const KernelArgs& args) const {
     return args.inputs[static_cast<size_t>(problem_.weights_input)].view.at<float>(0, 0);
@@ -281,10 +281,11 @@ class DenseWeightGradientKernel final : public Kernel {
     if (phase == 0) {
       if (task < coarse_.num_pieces()) {
         const auto inputs = args.inputs.subspan(static_cast<size_t>(problem_.coarse_input));
-        coarse_.write(task, inputs, isa_, shared.coarse, row);
+        coarse_.write(task, inputs, isa_, shared.coarse + coarse_.piece_begin(task), row);
       } else {
         const auto inputs = args.inputs.subspan(static_cast<size_t>(problem_.first_fine));
-        fine_.write(task - coarse_.num_pieces(), inputs, isa_, shared.fine, row);
+        const int64_t piece = task - coarse_.num_pieces();
+        fine_.write(piece, inputs, isa_, shared.fine + fine_.piece_begin(piece), row);
       }
       return;
     }

@@ -14,11 +14,16 @@ FlatValues::FlatValues(std::span<const TensorDesc> tensors)
   (void)checked_multiply(checked_multiply(channels_, voxels_), samples_);
 }
 
-void FlatValues::write(int64_t piece, std::span<const InputView> inputs, Isa isa, float* flat,
+int64_t FlatValues::piece_begin(int64_t piece) const {
+  return piece / static_cast<int64_t>(blocks_.size()) * count() + block_of(piece).channel * voxels_;
+}
+
+int64_t FlatValues::piece_floats(int64_t piece) const { return block_of(piece).lanes * voxels_; }
+
+void FlatValues::write(int64_t piece, std::span<const InputView> inputs, Isa isa, float* out,
                        float* row) const {
-  const auto num_blocks = static_cast<int64_t>(blocks_.size());
-  const ChannelBlock& block = blocks_[static_cast<size_t>(piece % num_blocks)];
-  const int64_t n = piece / num_blocks;
+  const ChannelBlock& block = block_of(piece);
+  const int64_t n = piece / static_cast<int64_t>(blocks_.size());
   const InputView& input = inputs[static_cast<size_t>(block.tensor)];
   const BlockTransform transform = block_transform(input.transform, block);
   const auto copy = WM_PICK_ISA(isa, copy_row);
@@ -34,7 +39,6 @@ void FlatValues::write(int64_t piece, std::span<const InputView> inputs, Isa isa
   load.scale = transform.scale;
   load.shift = transform.shift;
   load.slope = transform.slope;
-  float* out = flat + n * count() + block.channel * voxels_;
   for (int64_t d = 0; d < extent_.d; ++d) {
     for (int64_t h = 0; h < extent_.h; ++h) {
       load.source = input.view.at<float>(n, block.plain ? 0 : block.block, d, h, 0);

@@ -26,13 +26,20 @@ class FlatValues {
   [[nodiscard]] int64_t num_pieces() const {
     return samples_ * static_cast<int64_t>(blocks_.size());
   }
-  /// Writes piece `piece` to its place in `flat` ([sample][count()] floats). `inputs` are the views
-  /// of the tensors, `row` is scratch of row_floats().
-  void write(int64_t piece, std::span<const InputView> inputs, Isa isa, float* flat,
+  /// Where piece `piece` lies in [sample][count()] floats, and how many it has.
+  [[nodiscard]] int64_t piece_begin(int64_t piece) const;
+  [[nodiscard]] int64_t piece_floats(int64_t piece) const;
+  /// Writes piece `piece` to `out`. `inputs` are the views of the tensors, `row` is scratch of
+  /// row_floats().
+  void write(int64_t piece, std::span<const InputView> inputs, Isa isa, float* out,
              float* row) const;
   [[nodiscard]] int64_t row_floats() const { return extent_.w * 16; }
 
  private:
+  [[nodiscard]] const ChannelBlock& block_of(int64_t piece) const {
+    return blocks_[static_cast<size_t>(piece) % blocks_.size()];
+  }
+
   std::vector<ChannelBlock> blocks_;
   Extent3 extent_;
   int64_t samples_ = 0;

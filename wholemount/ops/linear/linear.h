@@ -12,7 +12,10 @@ namespace wholemount {
 ///
 /// It is a convolution whose kernel covers the whole image, and is one in the graph: the input may
 /// be read through a LoadTransform, and the backward pass adds "conv_weight_gradient" and
-/// "conv_data_gradient" nodes. Declares name + ".weight" [c_out, c, d, h, w] (in memory the
+/// "conv_data_gradient" nodes. The weight gradient of a large matrix, of one sample, is an outer
+/// product grad_y(c') * x(c, d, h, w): then a "flatten" node leaves its two factors instead
+/// (ValueKind::gradient_factors), and the matrix is written once an update instead of read and
+/// written for each sample. Declares name + ".weight" [c_out, c, d, h, w] (in memory the
 /// [c_out, c * d * h * w] that other frameworks have behind a flattening of c, d, h, w) and, with
 /// `bias`, name + ".bias" [1, 1, 1x1xc_out].
 ///

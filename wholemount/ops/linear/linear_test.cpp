@@ -6,6 +6,7 @@
 #include "testing/op_contract.h"
 #include "wholemount/ops/activation/activation.h"
 #include "wholemount/ops/conv/convolution_ops.h"
+#include "wholemount/ops/linear/flatten.h"
 
 namespace wholemount {
 namespace {
@@ -113,6 +114,68 @@ TEST(Linear, gradients_agree_with_central_differences) {
         differentiable_input(builder, "x", TensorDesc::plain(2, 3, {1, 2, 3}, DType::f64));
     const ValueId hidden = linear(builder, 4, activation(builder, 0.1F, x, "leaky"), "hidden");
     return std::vector<ValueId>{linear(builder, 2, hidden, "classes", false)};
+  });
+}
+
+TEST(Flatten, keeps_the_operator_contract) {
+  const auto check = [](const char* description, std::vector<TensorDesc> inputs, InputFill fill) {
+    OpCase flatten;
+    flatten.op = make_flatten();
+    flatten.fills.assign(inputs.size(), fill);
+    flatten.inputs = std::move(inputs);
+    flatten.accumulating_outputs = {0};
+    // A transformed input is one multiply-add.
+    flatten.tolerance_terms = 2.0;
+    flatten.description = description;
+    flatten.huge_inputs = {TensorDesc::activation(1, 64, {3000, 3000, 3000})};
+    check_op(flatten);
+  };
+  check("an outer product's factors",
+        {TensorDesc::activation(1, 21, {1, 1, 1}), TensorDesc::activation(1, 37, {1, 3, 5})},
+        InputFill{});
+  check("read through", {TensorDesc::activation(1, 40, {2, 3, 19})}, InputFill::through(0.1F));
+  check("planar and plain",
+        {TensorDesc::activation(1, 3, {2, 3, 5}), TensorDesc::plain(1, 1, {1, 1, 50})},
+        InputFill{});
+}
+
+TEST(Flatten, refuses_more_than_one_sample) {
+  const TensorDesc two = TensorDesc::activation(2, 16, {1, 1, 1});
+  EXPECT_THROW((void)make_flatten()->infer({&two, 1}), ShapeError);
+}
+
+/// The values of the backward pass that carry gradients of parameters.
+std::vector<ValueKind> gradient_kinds(int64_t c_out, const TensorDesc& image) {
+  GraphBuilder builder(make_apply());
+  const ValueId x = builder.input("x", image);
+  const ValueId y = linear(builder, c_out, linear(builder, c_out, x, "first"), "second");
+  differentiate(builder, {random_projection(builder, y, 1, "loss")}, make_apply());
+  std::vector<ValueKind> kinds;
+  for (const Value& value : builder.graph().values) {
+    if (value.parameter != kNone && value.kind != ValueKind::parameter) kinds.push_back(value.kind);
+  }
+  return kinds;
+}
+
+TEST(Linear, gradients_of_large_matrices_are_left_as_factors) {
+  using enum ValueKind;
+  // 512 x 512, then 512 x 2048: backward, and the bias after the weights.
+  EXPECT_EQ(
+      gradient_kinds(512, TensorDesc::activation(1, 512, {1, 2, 2})),
+      (std::vector{gradient_factors, parameter_gradient, gradient_factors, parameter_gradient}));
+  // Small matrices, and those of two samples in one tensor, are summed as they come.
+  EXPECT_EQ(gradient_kinds(16, TensorDesc::activation(1, 512, {1, 2, 2})),
+            (std::vector(4, parameter_gradient)));
+  EXPECT_EQ(gradient_kinds(512, TensorDesc::activation(2, 512, {1, 2, 2})),
+            (std::vector(4, parameter_gradient)));
+}
+
+TEST(Linear, factored_gradients_agree_with_central_differences) {
+  check_gradient([](GraphBuilder& builder) {
+    const ValueId x =
+        differentiable_input(builder, "x", TensorDesc::plain(1, 64, {1, 2, 2}, DType::f64));
+    const ValueId hidden = linear(builder, 256, activation(builder, 0.1F, x, "leaky"), "hidden");
+    return std::vector<ValueId>{linear(builder, 2, hidden, "classes")};
   });
 }
 
