@@ -9,6 +9,7 @@
 #include "wholemount/ops/conv/gemm_weight_gradient_kernel.h"
 #include "wholemount/ops/conv/head_kernels.h"
 #include "wholemount/ops/conv/reference_kernels.h"
+#include "wholemount/ops/conv/row_winograd_correlation_kernel.h"
 #include "wholemount/ops/conv/winograd_correlation_kernel.h"
 #include "wholemount/ops/conv/winograd_weight_gradient_kernel.h"
 
@@ -69,6 +70,23 @@ std::shared_ptr<const Kernel> make_winograd(const Problem& problem, const Target
   return std::make_shared<Kind>(problem, *tile, target.isa, std::move(reason));
 }
 
+template <class Kind, class Problem>
+std::string row_winograd_refusal(const Problem& problem, const Target& target) {
+  if (target.reference) return "reference kernels were asked for";
+  if (target.convolution == Convolution::direct) return "direct kernels were asked for";
+  const std::string refusal = Kind::refusal(problem);
+  if (!refusal.empty()) return refusal;
+  return Kind::tile(problem, target.convolution) ? std::string()
+                                                 : "direct convolution is estimated to be faster";
+}
+
+template <class Kind, class Problem>
+std::shared_ptr<const Kernel> make_row_winograd(const Problem& problem, const Target& target,
+                                                std::string reason) {
+  return std::make_shared<Kind>(problem, *Kind::tile(problem, target.convolution), target.isa,
+                                std::move(reason));
+}
+
 template <class Problem>
 bool rectifies(const Problem& problem) {
   if constexpr (std::is_same_v<Problem, CorrelationProblem>) {
@@ -111,13 +129,15 @@ std::string element_refusal(DType dtype) {
 std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
                                                  const Target& target) {
   using C = Candidate<CorrelationProblem>;
-  static constexpr std::array<C, 6> kCandidates{
+  static constexpr std::array<C, 7> kCandidates{
       C{"dense", dense_candidate_refusal<CorrelationProblem>,
         [](const CorrelationProblem& p, const Target& t, std::string reason) {
           return make_dense_correlation(p, t.isa, std::move(reason));
         }},
       C{"winograd", winograd_refusal<WinogradCorrelationKernel, CorrelationProblem>,
         make_winograd<WinogradCorrelationKernel, CorrelationProblem>},
+      C{"row_winograd", row_winograd_refusal<RowWinogradCorrelationKernel, CorrelationProblem>,
+        make_row_winograd<RowWinogradCorrelationKernel, CorrelationProblem>},
       C{"head", head_candidate_refusal<CorrelationProblem>,
         [](const CorrelationProblem& p, const Target& t, std::string reason) {
           return make_head_correlation(p, t.isa, std::move(reason));

@@ -8,8 +8,8 @@
 namespace wholemount {
 
 /// The first implementation that takes the problem, best first: dense (linear layers),
-/// Winograd, head (1x1x1 to or from 1 to 4 channels), GEMM (kernel = stride), direct, then the
-/// reference loops.
+/// Winograd, Winograd along w (1 to 4 planar channels to more), head (1x1x1 to or from 1 to 4
+/// channels), GEMM (kernel = stride), direct, then the reference loops.
 /// The kernel's reason() names the refusals before it. Depends on shapes and target only.
 [[nodiscard]] std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& problem,
                                                                const Target& target);

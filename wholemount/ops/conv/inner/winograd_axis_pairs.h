@@ -87,6 +87,29 @@ struct PairedAxis {
     y[0] = y[0] + m[0];
     y[kOutputs - 1] = y[kOutputs - 1] + m[kPoints - 1];
   }
+  /// A^T m + start: each sum begins with `start`, and no product is rounded by itself.
+  static void output_onto(const F16& start, const F16* m, F16* y) {
+    F16 part[2][kPairs];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kPairs; ++i) {
+      part[0][i] = m[1 + 2 * i] + m[2 + 2 * i];
+      part[1][i] = m[1 + 2 * i] - m[2 + 2 * i];
+    }
+    // The sums side by side, for the latency of the multiply-adds.
+#pragma GCC unroll 6
+    for (int k = 0; k < kOutputs; ++k) y[k] = start;
+    y[0] = y[0] + m[0];
+    y[kOutputs - 1] = y[kOutputs - 1] + m[kPoints - 1];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kPairs; ++i) {
+#pragma GCC unroll 6
+      for (int k = 0; k < kOutputs; ++k) {
+        const F16& term = part[k % 2][i];
+        const float factor = power(i, k / 2) * (k % 2 == 0 ? 1.0F : kP.point[i]);
+        y[k] = factor == 1.0F ? y[k] + term : fma(F16::set1(factor), term, y[k]);
+      }
+    }
+  }
   static void filter_adjoint(const F16* u, F16* g) {
     F16 even[kPairs];
     F16 odd[kPairs];
