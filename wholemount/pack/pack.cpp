@@ -1,6 +1,7 @@
 #include "wholemount/pack/pack.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <numeric>
 #include <utility>
@@ -30,15 +31,20 @@ size_t aligned(size_t bytes, size_t alignment) {
       round_up(static_cast<int64_t>(bytes), static_cast<int64_t>(alignment)));
 }
 
+/// Which of the gaps that are large enough is taken. The lowest packs programs of many samples
+/// better (their equal tensors then stack alike), the tightest often those of one.
+enum class Fit : uint8_t { tightest, lowest };
+
 /// One placement of intervals into an arena that is to stay below a limit.
 class Placement {
  public:
   Placement(std::span<const Interval> intervals, std::span<const size_t> sizes)
       : intervals_(intervals), sizes_(sizes), offsets_(intervals.size(), 0) {}
 
-  /// Places intervals one by one, each in the tightest gap that fits among those placed before that
-  /// share a step with it. False as soon as one ends at or above the limit; `offender` is that one.
-  bool run(std::span<const size_t> order, size_t limit_bytes) {
+  /// Places intervals one by one, each in a gap that fits among those placed before that share a
+  /// step with it. False as soon as one ends at or above the limit; `offender` is that one.
+  bool run(std::span<const size_t> order, Fit fit, size_t limit_bytes) {
+    fit_ = fit;
     placed_.clear();
     arena_bytes_ = 0;
     return add(order, limit_bytes);
@@ -76,6 +82,7 @@ class Placement {
         if (gap >= size && gap < best_gap) {
           best_gap = gap;
           best_offset = cursor;
+          if (fit_ == Fit::lowest) break;
         }
       }
       cursor = std::max(cursor, other_begin + sizes_[other]);
@@ -95,6 +102,7 @@ class Placement {
   std::span<const size_t> sizes_;
   std::vector<size_t> offsets_;
   std::vector<size_t> placed_;  ///< by offset
+  Fit fit_ = Fit::tightest;
   size_t arena_bytes_ = 0;
   size_t offender_ = 0;
 };
@@ -141,30 +149,40 @@ Packing pack(std::span<const Interval> intervals, size_t alignment) {
   const auto at_peak = [&](size_t i) {
     return intervals[i].first <= fullest_step && intervals[i].last >= fullest_step;
   };
-  using Key = std::function<std::pair<size_t, size_t>(size_t)>;
+  // The bytes live at the fullest step of an interval.
+  const auto most_live = [&](size_t i) {
+    return *std::max_element(live.begin() + intervals[i].first,
+                             live.begin() + intervals[i].last + 1);
+  };
+  const auto early = [&](size_t i) { return static_cast<size_t>(INT32_MAX - intervals[i].first); };
+  using Rank = std::array<size_t, 3>;
+  using Key = std::function<Rank(size_t)>;
   const Key keys[] = {
-      // Among equal sizes in the order of their first steps best fit is a colouring of intervals,
+      // Among equal sizes in the order of their first steps a fit is a colouring of intervals,
       // which wastes nothing; backwards in time likewise.
       [&](size_t i) {
-        return std::pair{sizes[i], static_cast<size_t>(INT32_MAX - intervals[i].first)};
+        return Rank{sizes[i], early(i)};
       },
       [&](size_t i) {
-        return std::pair{sizes[i], static_cast<size_t>(intervals[i].last)};
+        return Rank{sizes[i], static_cast<size_t>(intervals[i].last)};
       },
       [&](size_t i) {
-        return std::pair{sizes[i], length(i)};
+        return Rank{sizes[i], length(i)};
       },
       [&](size_t i) {
-        return std::pair{length(i), sizes[i]};
+        return Rank{length(i), sizes[i]};
       },
       [&](size_t i) {
-        return std::pair{sizes[i] / 64 * length(i), sizes[i]};
+        return Rank{sizes[i] / 64 * length(i), sizes[i]};
       },
       [&](size_t i) {
-        return std::pair{size_t{at_peak(i)}, sizes[i]};
+        return Rank{size_t{at_peak(i)}, sizes[i], early(i)};
       },
       [&](size_t i) {
-        return std::pair{size_t{at_peak(i)}, length(i)};
+        return Rank{size_t{at_peak(i)}, length(i)};
+      },
+      [&](size_t i) {
+        return Rank{most_live(i) / (lower_bound / 8 + 1), sizes[i], early(i)};
       },
   };
 
@@ -181,24 +199,26 @@ Packing pack(std::span<const Interval> intervals, size_t alignment) {
   best.arena_bytes = SIZE_MAX;
   std::vector<size_t> best_order;
   Placement placement(intervals, sizes);
-  const auto attempt = [&](const std::vector<size_t>& order) {
-    if (!placement.run(order, best.arena_bytes) || !placement.add(small, best.arena_bytes)) {
+  Fit best_fit = Fit::tightest;
+  const auto attempt = [&](const std::vector<size_t>& order, Fit fit) {
+    if (!placement.run(order, fit, best.arena_bytes) || !placement.add(small, best.arena_bytes)) {
       return false;
     }
+    best_fit = fit;
     best.offsets = placement.offsets();
     best.arena_bytes = placement.arena_bytes();
     best_order = order;
     return true;
   };
-  std::vector<size_t> order = large;
+  std::vector<size_t> order;
+  std::vector<Rank> ranks(intervals.size());
   for (const Key& key : keys) {
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return key(a) > key(b); });
-    attempt(order);
-    if (best.arena_bytes <= lower_bound) {
-      break;
-    }
+    if (best.arena_bytes <= lower_bound) break;
+    for (const size_t i : large) ranks[i] = key(i);
     order = large;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return ranks[a] > ranks[b]; });
+    for (const Fit fit : {Fit::tightest, Fit::lowest}) attempt(order, fit);
   }
   // What did not fit below the best arena so far is placed earlier the next time, whether or not
   // that helps at once: a walk that keeps running into its difficult intervals soon has them first.
@@ -218,7 +238,7 @@ Packing pack(std::span<const Interval> intervals, size_t alignment) {
     }
     const size_t to = rng.next_below(static_cast<size_t>(from - order.begin()) + 1);
     std::rotate(order.begin() + static_cast<std::ptrdiff_t>(to), from, from + 1);
-    if (attempt(order)) {
+    if (attempt(order, best_fit)) {
       fruitless = 0;
     } else if (++fruitless >= kPatience) {
       order = best_order;

@@ -26,11 +26,12 @@ struct Packing {
 ///   {100 B, steps 0..1}, {50 B, steps 1..2}, {100 B, steps 2..3}
 ///     -> offsets 0, 128, 0 with alignment 64; the arena is 192 bytes, its lower bound too.
 ///
-/// Tries best-fit placement in several orders (by size and, among equal sizes, by time, which
-/// wastes nothing when all are equal; by lifetime, by area, by what is alive at the fullest step
-/// first) and keeps the smallest arena; stops early at the lower bound. Then perturbs the best
-/// order a fixed number of times with a counter-based generator, so the result is a function of the
-/// intervals alone. Zero-byte intervals get offset 0. Throws ShapeError when sizes overflow.
+/// Tries placement into the tightest and into the lowest gap, in several orders (by size and, among
+/// equal sizes, by time, which wastes nothing when all are equal; by lifetime, by area, by what is
+/// alive at the fullest step or at full ones first), and keeps the smallest arena; stops early at
+/// the lower bound. Then perturbs the best order a fixed number of times with a counter-based
+/// generator, so the result is a function of the intervals alone. Zero-byte intervals get offset 0.
+/// Throws ShapeError when sizes overflow.
 [[nodiscard]] Packing pack(std::span<const Interval> intervals, size_t alignment = 64);
 
 /// Bytes live at each step (index = step), aligned as in pack().

@@ -100,5 +100,44 @@ TEST(Pack, empty_and_zero_sized_sets_need_no_memory) {
   EXPECT_EQ(pack(intervals).arena_bytes, 0U);
 }
 
+/// Intervals that fill every step as far as they can, as a search that keeps to a budget makes
+/// them: most of them short, some long, sizes in powers of 4.
+std::vector<Interval> full_steps(uint64_t seed) {
+  CounterRng rng(seed, 0, 0, "full");
+  constexpr int32_t kSteps = 400;
+  constexpr size_t kBudget = size_t{1} << 30;
+  std::vector<Interval> intervals;
+  std::vector<size_t> live(kSteps, 0);
+  for (int refused = 0; refused < 4000 && intervals.size() < 2 * kSteps;) {
+    const size_t bytes = (kBudget / 8) >> (2 * rng.next_below(5));
+    const bool is_long = rng.next_below(4) == 0;
+    const auto length = static_cast<int32_t>(1 + rng.next_below(is_long ? kSteps : 40));
+    const auto first = static_cast<int32_t>(rng.next_below(kSteps));
+    const int32_t last = std::min(kSteps - 1, first + length);
+    const auto begin = live.begin() + first;
+    const auto end = live.begin() + last + 1;
+    if (*std::max_element(begin, end) + bytes > kBudget) {
+      ++refused;
+      continue;
+    }
+    std::transform(begin, end, begin, [&](size_t now) { return now + bytes; });
+    intervals.push_back({bytes, first, last});
+  }
+  return intervals;
+}
+
+TEST(Pack, full_steps_waste_less_than_eleven_per_cent_on_average) {
+  constexpr int kSets = 6;
+  double sum = 0;
+  for (uint64_t seed = 0; seed < kSets; ++seed) {
+    const Packing packing = pack(full_steps(seed));
+    sum +=
+        static_cast<double>(packing.arena_bytes) / static_cast<double>(packing.lower_bound_bytes);
+  }
+  // The tightest gap alone wastes 12 per cent.
+  EXPECT_LT(sum / kSets, 1.11);
+  RecordProperty("mean", std::to_string(sum / kSets));
+}
+
 }  // namespace
 }  // namespace wholemount
