@@ -1,7 +1,9 @@
 #include "wholemount/ops/conv/inner/few_outputs.h"
 
 #include "wholemount/base/simd/f16_shuffle.h"
+#if !defined(__AVX512F__)
 #include "wholemount/base/simd/transpose16.h"
+#endif
 #include "wholemount/ops/conv/inner/multiply_add.h"
 
 namespace wholemount::WM_ISA {
@@ -17,9 +19,8 @@ constexpr int kTile = 4;
 constexpr int kTile = 2;
 #endif
 
-/// The sums of kTile voxels from `first` on, lanes not yet added up, to sums[voxel][16].
-void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, float* sums) {
-  F16 sum[kTile];
+/// The sums of kTile voxels from `first` on, lanes not yet added up.
+void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, F16 (&sum)[kTile]) {
 #pragma GCC unroll 16
   for (int v = 0; v < kTile; ++v) sum[v] = F16::zero();
   const float* weights = plane.weights + channel * 16;
@@ -33,14 +34,12 @@ void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, floa
       weights += plane.channels * 16;
     }
   }
-#pragma GCC unroll 16
-  for (int v = 0; v < kTile; ++v) sum[v].store(sums + v * 16);
 }
 
 #if defined(__AVX512F__)
 /// The same for taps that are three neighbours: each voxel is loaded once for all three.
-void sum_tile_of_runs(const FewOutputsPlane& plane, int32_t channel, int64_t first, float* sums) {
-  F16 sum[kTile];
+void sum_tile_of_runs(const FewOutputsPlane& plane, int32_t channel, int64_t first,
+                      F16 (&sum)[kTile]) {
 #pragma GCC unroll 16
   for (int v = 0; v < kTile; ++v) sum[v] = F16::zero();
   const int64_t step = plane.channels * 16;
@@ -64,16 +63,64 @@ void sum_tile_of_runs(const FewOutputsPlane& plane, int32_t channel, int64_t fir
       weights += 3 * step;
     }
   }
-#pragma GCC unroll 16
-  for (int v = 0; v < kTile; ++v) sum[v].store(sums + v * 16);
+}
+
+/// The sum over the lanes of each of sixteen vectors, without leaving the registers: two vectors
+/// are folded into one until one is left.
+F16 sums_of_lanes(F16 (&v)[16]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    const __m512 a = v[2 * i].v;
+    const __m512 b = v[2 * i + 1].v;
+    v[i].v = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512d a = _mm512_castps_pd(v[2 * i].v);
+    const __m512d b = _mm512_castps_pd(v[2 * i + 1].v);
+    v[i].v = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                           _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  const auto fold_quarters = [](F16 a, F16 b) {
+    return F16{_mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x88),
+                             _mm512_shuffle_f32x4(a.v, b.v, 0xDD))};
+  };
+  return fold_quarters(fold_quarters(v[0], v[1]), fold_quarters(v[2], v[3]));
+}
+
+/// The `count` <= 16 outputs of a channel from voxel `first` on; beyond them any value.
+F16 correlate_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t first,
+                     int64_t /*count*/) {
+  F16 sum[kTile];
+  if (plane.runs_of_three) {
+    sum_tile_of_runs(plane, channel, first, sum);
+  } else {
+    sum_tile(plane, channel, first, sum);
+  }
+  return sums_of_lanes(sum);
+}
+#else
+/// The `count` <= 16 outputs of a channel from voxel `first` on; beyond them any value.
+F16 correlate_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t first, int64_t count) {
+  alignas(64) float sums[256];
+  alignas(64) float lanes[256];
+  for (int64_t tile = 0; tile < count; tile += kTile) {
+    F16 sum[kTile];
+    sum_tile(plane, channel, first + tile, sum);
+#pragma GCC unroll 4
+    for (int v = 0; v < kTile; ++v) sum[v].store(sums + (tile + v) * 16);
+  }
+  transpose16(sums, 16, lanes, 16);
+  F16 total[4];
+  for (int k = 0; k < 4; ++k) total[k] = F16::load(lanes + k * 16);
+  for (int k = 4; k < 16; ++k) total[k % 4] = total[k % 4] + F16::load(lanes + k * 16);
+  return (total[0] + total[1]) + (total[2] + total[3]);
 }
 #endif
 
 }  // namespace
 
 void correlate_few_outputs(const FewOutputsPlane& plane) {
-  alignas(64) float sums[256];
-  alignas(64) float lanes[256];
   // Down the rows: of the source rows behind an output all but the newest are still near.
   for (int64_t column = 0; column < plane.columns; column += 16) {
     for (int64_t row = 0; row < plane.rows; ++row) {
@@ -82,22 +129,8 @@ void correlate_few_outputs(const FewOutputsPlane& plane) {
       const LineRange lines = plane.ahead != nullptr ? plane.ahead->next() : LineRange{};
       for (int64_t i = 0; i < lines.lines; ++i) __builtin_prefetch(lines.begin + i * 16, 0, 2);
       for (int32_t c = 0; c < plane.channels; ++c) {
-        for (int64_t v = 0; v < count; v += kTile) {
-          const int64_t first = row * plane.row_pitch + column + v;
-#if defined(__AVX512F__)
-          if (plane.runs_of_three) {
-            sum_tile_of_runs(plane, c, first, sums + v * 16);
-            continue;
-          }
-#endif
-          sum_tile(plane, c, first, sums + v * 16);
-        }
-        transpose16(sums, 16, lanes, 16);
-        F16 total[4];
-        for (int k = 0; k < 4; ++k) total[k] = F16::load(lanes + k * 16);
-        for (int k = 4; k < 16; ++k) total[k % 4] = total[k % 4] + F16::load(lanes + k * 16);
-        const F16 result =
-            ((total[0] + total[1]) + (total[2] + total[3])) + F16::set1(plane.bias[c]);
+        const F16 result = correlate_voxels(plane, c, row * plane.row_pitch + column, count) +
+                           F16::set1(plane.bias[c]);
         float* out = plane.out + row * plane.out_row_pitch + column * plane.out_voxel_step +
                      c * plane.out_channel_pitch;
         if (plane.out_voxel_step == 1) {
