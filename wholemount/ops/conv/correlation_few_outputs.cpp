@@ -29,6 +29,33 @@ void CorrelationKernel::pack_few_weights(const Group& group, const ChannelBlock&
   }
 }
 
+void CorrelationKernel::build_lines() {
+  const CorrelationGeometry& g = problem_.geometry;
+  const auto is_few = [](const Group& group) { return group.few; };
+  const bool runs = std::all_of(classes_.begin(), classes_.end(),
+                                [](const Class& one) { return one.tap_run == 3; });
+  if (!runs || std::none_of(groups_.begin(), groups_.end(), is_few) ||
+      !WM_PICK_ISA(isa_, few_outputs_takes_lines)()) {
+    return;
+  }
+  lines_ = SourceLines(g, box_.h, box_.w, source_blocks_.size());
+  in_place_ = SourceLines::can_be_in_place(g) && box_.w >= kFewOutputsSlack &&
+              std::all_of(groups_.begin(), groups_.end(), is_few);
+  for (Class& one : classes_) {
+    for (size_t tap = 0; tap < one.taps.size(); tap += 3) {
+      one.run_lines.push_back(lines_.line(g, one.taps[tap].od, one.taps[tap].oh));
+    }
+  }
+}
+
+bool CorrelationKernel::reads_in_place(const Task& task, const KernelArgs& args) const {
+  if (!in_place_ || task.box.end.w - task.box.begin.w < kFewOutputsSlack) return false;
+  const auto tensors =
+      args.inputs.subspan(static_cast<size_t>(problem_.first_source), problem_.sources.size());
+  return std::all_of(tensors.begin(), tensors.end(),
+                     [](const InputView& input) { return input.transform.identity(); });
+}
+
 void CorrelationKernel::correlate_few(const Task& task, const Group& group, const Class& one,
                                       int64_t jd, const Scratch& scratch, LinesAhead* ahead,
                                       const KernelArgs& args) const {
@@ -44,11 +71,22 @@ void CorrelationKernel::correlate_few(const Task& task, const Group& group, cons
     scratch.bias[c] = bias != nullptr ? bias[block.channel + c] : 0.0F;
   }
   FewOutputsPlane plane{};
+  if (lines_.size() > 0) {
+    plane.lines = scratch.lines;
+    plane.block_lines = lines_.block_lines();
+    plane.run_lines = one.run_lines.data();
+    plane.line_step = g.h.source_step;
+    plane.line_voxel = one.taps.front().ow - g.w.min_offset;
+    const int64_t first = task.box.begin.w + g.w.min_offset;
+    const bool in_place = reads_in_place(task, args);
+    plane.first_outside = in_place && first < 0;
+    plane.last_outside =
+        in_place && task.box.end.w - 1 + g.w.max_offset >= problem_.geometry.w.source_extent;
+  }
   plane.sources = scratch.ring;
   plane.num_blocks = static_cast<int32_t>(source_blocks_.size());
   plane.tap_offsets = scratch.tap_offsets;
   plane.num_taps = static_cast<int32_t>(one.taps.size());
-  plane.runs_of_three = one.tap_run == 3;
   plane.channels = block.lanes;
   plane.weights = reinterpret_cast<const float*>(args.shared_scratch) + group.weights_offset +
                   one.taps_before * plane.num_blocks * plane.channels * 16;

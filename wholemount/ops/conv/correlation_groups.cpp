@@ -19,7 +19,8 @@ void CorrelationKernel::build_classes() {
                   {d.count, h.count, w.count},
                   {},
                   num_taps_,
-                  neighbours ? static_cast<int32_t>(w.taps.size()) : 1};
+                  neighbours ? static_cast<int32_t>(w.taps.size()) : 1,
+                  {}};
         for (const AxisTap& td : d.taps) {
           for (const AxisTap& th : h.taps) {
             for (const AxisTap& tw : w.taps) {

@@ -28,6 +28,9 @@ constexpr int64_t kWantedBands = 16;
 constexpr int64_t kMinRows = 8;
 /// A slab of fewer planes would load its halo too often.
 constexpr int64_t kMinSlab = 8;
+/// With few outputs a voxel costs little more than reading it, and a slab's first planes are not
+/// asked for ahead of time.
+constexpr int64_t kMinSlabOfFew = 32;
 
 }  // namespace
 
@@ -85,6 +88,7 @@ CorrelationKernel::CorrelationKernel(CorrelationProblem problem, Isa isa, std::s
   build_classes();
   build_groups(isa);
   choose_boxes();
+  build_lines();
   size_scratch();
 }
 
@@ -109,8 +113,9 @@ void CorrelationKernel::choose_boxes() {
   Band band = choose_band(g.h.count, g.w.count, fits);
   const int64_t bands = divide_up(g.h.count, band.rows) * divide_up(g.w.count, band.columns);
   const int64_t n = problem_.sources.front().n;
-  const int64_t slabs =
-      std::clamp<int64_t>(divide_up(kWantedTasks, n * bands), 1, divide_up(g.d.count, kMinSlab));
+  const bool few = !groups_.empty() && groups_.front().few;
+  const int64_t slabs = std::clamp<int64_t>(divide_up(kWantedTasks, n * bands), 1,
+                                            divide_up(g.d.count, few ? kMinSlabOfFew : kMinSlab));
   int64_t planes = divide_up(g.d.count, slabs);
   const auto num_groups = static_cast<int64_t>(groups_.size());
   // Flat images have no slabs to deal out, and few channels no groups.
@@ -301,6 +306,8 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
   load.box = task.box;
   load.source = problem_.geometry.source_box(task.box);
   int64_t loaded = task.box.begin.d * problem_.geometry.d.source_step;
+  const bool in_place = reads_in_place(task, args);
+  if (in_place) std::fill_n(scratch.zeros, lines_.zero_floats(), 0.0F);
   const int64_t planes_at_a_time = tile_rows_ > 0 ? box_.d : 1;
   const int64_t steps = steps_of_plane(task);
   // Where the source is no larger than the destination copying is too little to be worth a step.
@@ -308,10 +315,17 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
   const bool reads_much =
       g.d.source_step * g.h.source_step * g.w.source_step > 1 || groups_[task.first_group].few;
   for (int64_t jd = task.box.begin.d; jd < task.box.end.d; jd += planes_at_a_time) {
-    ring_.load_planes(load, isa_, jd, loaded);
+    if (in_place) {
+      loaded = jd * g.d.source_step + g.d.span(1);
+      lines_.find_in_place(load, jd, scratch.zeros, scratch.lines);
+    } else {
+      ring_.load_planes(load, isa_, jd, loaded);
+      lines_.find_in_ring(ring_, load, jd, scratch.lines);
+    }
     LinesAhead ahead{scratch.ahead, 0};
     if (planes_at_a_time == 1 && reads_much) {
-      ahead.num_ranges = ring_.lines_ahead(load, jd, loaded, scratch.ahead);
+      ahead.in_turns = groups_[task.first_group].few;
+      ahead.num_ranges = ring_.lines_ahead(load, jd, loaded, ahead.in_turns, scratch.ahead);
       int64_t lines = 0;
       for (int64_t i = 0; i < ahead.num_ranges; ++i) lines += scratch.ahead[i].lines;
       ahead.per_step = divide_up(lines, steps);
@@ -320,7 +334,7 @@ void CorrelationKernel::correlate_box(const Task& task, const KernelArgs& args) 
       if (jd >= one.count.d || task.box.begin.h >= one.count.h || task.box.begin.w >= one.count.w) {
         continue;
       }
-      for (size_t t = 0; t < one.taps.size(); ++t) {
+      for (size_t t = 0; !in_place && t < one.taps.size(); ++t) {
         scratch.tap_offsets[t] = ring_.tap_offset(problem_.geometry, jd - task.box.begin.d,
                                                   one.taps[t].od, one.taps[t].oh, one.taps[t].ow);
       }

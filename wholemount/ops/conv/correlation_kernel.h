@@ -8,6 +8,7 @@
 #include "wholemount/graph/kernel.h"
 #include "wholemount/ops/conv/channel_blocks.h"
 #include "wholemount/ops/conv/geometry.h"
+#include "wholemount/ops/conv/source_lines.h"
 #include "wholemount/ops/conv/source_ring.h"
 
 namespace wholemount {
@@ -101,7 +102,8 @@ class CorrelationKernel : public Kernel {
     Extent3 count;
     std::vector<Tap> taps;
     int64_t taps_before = 0;
-    int32_t tap_run = 1;  ///< 3 or 5 when the taps come as so many neighbours along w
+    int32_t tap_run = 1;             ///< 3 or 5 when the taps come as so many neighbours along w
+    std::vector<int32_t> run_lines;  ///< of runs of three: SourceLines::line()
   };
   struct Task {
     int64_t n = 0;
@@ -130,6 +132,10 @@ class CorrelationKernel : public Kernel {
                         const KernelArgs& args) const;
   void correlate_few(const Task& task, const Group& group, const Class& one, int64_t jd,
                      const Scratch& scratch, LinesAhead* ahead, const KernelArgs& args) const;
+  /// Decides whether few outputs read their sources by lines, and where these lie.
+  void build_lines();
+  /// Whether the task reads its sources where they lie.
+  [[nodiscard]] bool reads_in_place(const Task& task, const KernelArgs& args) const;
   void pack_weights(int64_t task, const KernelArgs& args) const;
   void correlate_box(const Task& task, const KernelArgs& args) const;
   /// After the last of its sources, while it lies in the caches.
@@ -151,6 +157,8 @@ class CorrelationKernel : public Kernel {
   std::vector<Class> classes_;
   int64_t num_taps_ = 0;
   SourceRing ring_;
+  SourceLines lines_;      ///< empty unless some group is `few` and takes lines
+  bool in_place_ = false;  ///< sources without a transform are read where they lie
   int64_t tile_rows_ = 0;  ///< of a tile of short rows; 0: tiles run on through the rows
   Extent3 box_;            ///< destinations j of a task, at most
   Extent3 boxes_;          ///< tasks along each axis

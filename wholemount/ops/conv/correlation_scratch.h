@@ -20,6 +20,8 @@ struct CorrelationKernel::Scratch {
     sums = cursor.take<float>(kernel.accumulator_floats_);
     ahead = cursor.take<LineRange>(kernel.ring_.max_ranges_ahead(kernel.source_blocks_.size()));
     columns = cursor.take<float>(volume(kernel.problem_.geometry.kernel) * 16);
+    lines = cursor.take<const float*>(kernel.lines_.size());
+    zeros = cursor.take<float>(kernel.lines_.zero_floats());
   }
   ScratchCursor cursor;
   float** ring;
@@ -28,7 +30,9 @@ struct CorrelationKernel::Scratch {
   float* bias;
   float* sums;
   LineRange* ahead;
-  float* columns;  ///< the kernel of sixteen channels, when weights are packed
+  float* columns;       ///< the kernel of sixteen channels, when weights are packed
+  const float** lines;  ///< SourceLines
+  float* zeros;         ///< a row of zeros, for sources read in place
 };
 
 }  // namespace wholemount

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wholemount/ops/conv/inner/few_coarse.h"
 #include "wholemount/ops/conv/inner/rows.h"
 #include "wholemount/ops/conv/inner/weight_gradient_halves.h"
 #include "wholemount/ops/conv/inner/weight_gradient_run.h"
@@ -18,6 +19,8 @@ constexpr int64_t kMinReuse = 200;
 constexpr int64_t kWantedTasks = 64;
 /// Smaller parts would load their halo too often.
 constexpr int64_t kMinPlanes = 8;
+/// Few coarse channels: also, a part's first planes are not asked for ahead of time.
+constexpr int64_t kMinPlanesOfFew = 32;
 constexpr int64_t kMinRows = 8;
 /// Voxels summed in registers before the sums go to memory; a run's rows of both operands stay in
 /// the first-level cache for all taps of a row.
@@ -25,7 +28,7 @@ constexpr int64_t kRunVoxels = 256;
 /// Few coarse channels: rows and voxels summed in one go, so that the fine rows of nine taps stay
 /// in the first-level cache.
 constexpr int64_t kStripRows = 8;
-constexpr int64_t kStripVoxels = 32;
+constexpr int64_t kStripVoxels = 48;
 constexpr int32_t kHalfBlock = 8;
 
 /// Blocks of the other operand a vector must meet when it meets `per_block` multiply-adds in each.
@@ -65,12 +68,16 @@ struct DirectWeightGradientKernel::Scratch {
       float* block = cursor.take<float>(kernel.band_.rows * kernel.ring_.columns() * 16);
       if (base != nullptr) coarse[i] = block;
     }
+    lines = cursor.take<const float*>(kernel.lines_.size());
+    zeros = cursor.take<float>(kernel.lines_.zero_floats());
   }
   ScratchCursor cursor;
   float** ring;
   float** coarse;  ///< of each block; by halves two of each, low and high channels
   int64_t* tap_offsets;
   LineRange* ahead;
+  const float** lines;  ///< SourceLines
+  float* zeros;         ///< a row of zeros, for fine rows read in place
 };
 
 DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem problem, Isa isa,
@@ -85,7 +92,7 @@ DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem pro
   cut(panel_blocks(16 * num_taps_ / (g.d.source_step * g.h.source_step * g.w.source_step),
                    coarse_blocks_.size()),
       panel_blocks(16 * num_taps_, fine_blocks_.size()), kWantedTasks / halo, {1, 1, 1},
-      {halo * kMinPlanes, halo * kMinRows, 1});
+      {blocked_to_few_ ? kMinPlanesOfFew : kMinPlanes, halo * kMinRows, 1});
   takes_halves_ = WM_PICK_ISA(isa_, weight_gradient_takes_halves)() &&
                   problem_.coarse.layout == Layout::blocked16 &&
                   coarse_blocks_.back().lanes <= kHalfBlock &&
@@ -102,7 +109,32 @@ DirectWeightGradientKernel::DirectWeightGradientKernel(WeightGradientProblem pro
   plain_to_blocked_ = problem_.coarse.layout == Layout::blocked16 &&
                       std::all_of(fine_blocks_.begin(), fine_blocks_.end(),
                                   [](const ChannelBlock& block) { return block.plain; });
+  build_lines();
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
+}
+
+void DirectWeightGradientKernel::build_lines() {
+  const CorrelationGeometry& g = problem_.geometry;
+  const std::vector<AxisTap>& along_w = g.w.classes.front().taps;
+  if (!blocked_to_few_ || !WM_PICK_ISA(isa_, few_coarse_takes_lines)() || num_taps_ % 9 != 0 ||
+      along_w.size() != 3 || g.w.max_offset != g.w.min_offset + 2 || g.w.source_step != 1) {
+    return;
+  }
+  lines_ = SourceLines(g, band_.rows, band_.columns, static_cast<size_t>(fine_per_panel_));
+  in_place_ = SourceLines::can_be_in_place(g);
+  for (const AxisTap& d : g.d.classes.front().taps) {
+    for (const AxisTap& h : g.h.classes.front().taps) {
+      run_lines_.push_back(lines_.line(g, d.offset, h.offset));
+    }
+  }
+}
+
+bool DirectWeightGradientKernel::reads_in_place(const KernelArgs& args) const {
+  const auto tensors =
+      args.inputs.subspan(static_cast<size_t>(problem_.first_fine), problem_.fine.size());
+  return in_place_ && std::all_of(tensors.begin(), tensors.end(), [](const InputView& input) {
+           return input.transform.identity();
+         });
 }
 
 std::string DirectWeightGradientKernel::name() const {
@@ -146,26 +178,26 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
     runs_of_plane +=
         divide_up(flat, run_voxels) * static_cast<int64_t>(task.last_fine - task.first_fine);
   }
-  const bool rows_in_place =
-      plain_to_blocked_ &&
-      args.inputs[static_cast<size_t>(problem_.coarse_input)].transform.identity();
+  const InputView& coarse_input = args.inputs[static_cast<size_t>(problem_.coarse_input)];
+  const bool coarse_in_place = lines_.size() > 0 && coarse_input.transform.identity();
+  const bool rows_in_place = plain_to_blocked_ && coarse_input.transform.identity();
+  const bool in_place = reads_in_place(args);
+  if (in_place) std::fill_n(scratch.zeros, lines_.zero_floats(), 0.0F);
   int64_t loaded = band.begin.d * g.d.source_step;
   for (int64_t jd = band.begin.d; jd < band.end.d; ++jd) {
-    ring_.load_planes(load, isa_, jd, loaded);
-    int64_t tap = 0;
-    for (const AxisTap& d : g.d.classes.front().taps) {
-      for (const AxisTap& h : g.h.classes.front().taps) {
-        for (const AxisTap& w : g.w.classes.front().taps) {
-          scratch.tap_offsets[tap++] =
-              ring_.tap_offset(g, jd - band.begin.d, d.offset, h.offset, w.offset);
-        }
-      }
+    if (in_place) {
+      loaded = jd * g.d.source_step + g.d.span(1);
+      lines_.find_in_place(load, jd, scratch.zeros, scratch.lines);
+    } else {
+      ring_.load_planes(load, isa_, jd, loaded);
+      if (lines_.size() > 0) lines_.find_in_ring(ring_, load, jd, scratch.lines);
     }
+    if (lines_.size() == 0) find_taps(jd - band.begin.d, scratch);
     if (rows_in_place) {
       sum_rows_in_place(task, n, band, jd, scratch, args);
       continue;
     }
-    load_coarse(task, n, band, jd, scratch, args);
+    if (!coarse_in_place) load_coarse(task, n, band, jd, scratch, args);
     sum_bias(task, n, band, jd, args);
     LinesAhead ahead = lines_ahead(task, load, jd, loaded, scratch, args);
     int64_t lines = 0;
@@ -176,7 +208,23 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
       ahead.per_step =
           divide_up(lines, static_cast<int64_t>(task.last_fine - task.first_fine) *
                                divide_up(size.h, kStripRows) * divide_up(size.w, kStripVoxels));
-      sum_few_coarse(task, band, scratch, ahead, args);
+      if (lines_.size() > 0) {
+        FewCoarseLines run{};
+        run.coarse = scratch.coarse[0];
+        run.coarse_step = 4;
+        run.coarse_channel_pitch = 1;
+        run.coarse_row_pitch = ring_.columns() * 4;
+        if (coarse_in_place) {
+          const TensorView& view = coarse_input.view;
+          run.coarse = view.at<float>(n, 0, jd, band.begin.h, band.begin.w);
+          run.coarse_step = 1;
+          run.coarse_channel_pitch = view.block_pitch;
+          run.coarse_row_pitch = view.row_pitch;
+        }
+        add_few_lines(task, band, run, in_place, scratch, ahead, args);
+      } else {
+        sum_few_coarse(task, band, scratch, ahead, args);
+      }
       continue;
     }
     for (int64_t first = 0; first < flat; first += run_voxels) {
@@ -192,6 +240,18 @@ void DirectWeightGradientKernel::sum_band(const Task& task, int64_t n, const Box
           }
           coarse += group.count;
         }
+      }
+    }
+  }
+}
+
+void DirectWeightGradientKernel::find_taps(int64_t plane, const Scratch& scratch) const {
+  const CorrelationGeometry& g = problem_.geometry;
+  int64_t tap = 0;
+  for (const AxisTap& d : g.d.classes.front().taps) {
+    for (const AxisTap& h : g.h.classes.front().taps) {
+      for (const AxisTap& w : g.w.classes.front().taps) {
+        scratch.tap_offsets[tap++] = ring_.tap_offset(g, plane, d.offset, h.offset, w.offset);
       }
     }
   }
@@ -264,11 +324,12 @@ LinesAhead DirectWeightGradientKernel::lines_ahead(const Task& task, const Sourc
                                                    const Scratch& scratch,
                                                    const KernelArgs& args) const {
   LinesAhead ahead{scratch.ahead};
+  ahead.in_turns = blocked_to_few_;
   const CorrelationGeometry& g = problem_.geometry;
   // With neither a stride nor few channels there is too little to read to be worth it.
   const int64_t step = g.d.source_step * g.h.source_step * g.w.source_step;
   if (jd + 1 >= load.box.end.d || (step == 1 && !blocked_to_few_)) return ahead;
-  ahead.num_ranges = ring_.lines_ahead(load, jd, loaded, scratch.ahead);
+  ahead.num_ranges = ring_.lines_ahead(load, jd, loaded, blocked_to_few_, scratch.ahead);
   const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
   const Extent3 size = load.box.extent();
   for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
@@ -343,6 +404,38 @@ void DirectWeightGradientKernel::sum_few_coarse(const Task& task, const Box3& ba
         run.sums[0] = partial(args, task.part, task.first_coarse, fine);
         run.ahead = ahead.next();
         add_run(run);
+      }
+    }
+  }
+}
+
+void DirectWeightGradientKernel::add_few_lines(const Task& task, const Box3& band,
+                                               const FewCoarseLines& plane, bool in_place,
+                                               const Scratch& scratch, LinesAhead ahead,
+                                               const KernelArgs& args) const {
+  const CorrelationGeometry& g = problem_.geometry;
+  const Extent3 size = band.extent();
+  const int64_t strip = divide_up(size.w, divide_up(size.w, kStripVoxels));
+  FewCoarseLines run = plane;
+  run.run_lines = run_lines_.data();
+  run.line_step = g.h.source_step;
+  run.channels = coarse_blocks_.front().lanes;
+  run.num_taps = static_cast<int32_t>(num_taps_);
+  for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
+    const auto block = static_cast<int64_t>(fine - task.first_fine);
+    run.sums = partial(args, task.part, task.first_coarse, fine);
+    for (int64_t h = 0; h < size.h; h += kStripRows) {
+      run.lines = scratch.lines + block * lines_.block_lines() + h * run.line_step;
+      run.rows = std::min(kStripRows, size.h - h);
+      for (int64_t w = 0; w < size.w; w += strip) {
+        run.first = w;
+        run.length = std::min(strip, size.w - w);
+        run.first_outside = in_place && w == 0 && band.begin.w + g.w.min_offset < 0;
+        run.last_outside = in_place && w + run.length == size.w &&
+                           band.end.w - 1 + g.w.max_offset >= g.w.source_extent;
+        run.coarse = plane.coarse + h * run.coarse_row_pitch + w * run.coarse_step;
+        run.ahead = ahead.next();
+        WM_PICK_ISA(isa_, add_few_coarse_lines)(run);
       }
     }
   }

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "wholemount/ops/conv/inner/few_coarse.h"
+#include "wholemount/ops/conv/source_lines.h"
 #include "wholemount/ops/conv/source_ring.h"
 #include "wholemount/ops/conv/weight_gradient_kernel.h"
 
@@ -9,7 +11,8 @@ namespace wholemount {
 
 /// Direct weight gradient: a task copies the rows it needs to thread scratch and sums them in
 /// register tiles of taps x fine lanes x coarse channels. Coarse rows are read where they lie when
-/// the fine operand is plain, an image. Thread scratch: about kRowsBytes.
+/// the fine operand is plain, an image, and fine rows when the coarse one is. Thread scratch: about
+/// kRowsBytes.
 class DirectWeightGradientKernel : public WeightGradientKernel {
  public:
   DirectWeightGradientKernel(WeightGradientProblem problem, Isa isa, std::string reason);
@@ -43,6 +46,15 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
   /// fine lanes until turn_few_sums() gives them the common layout.
   void sum_few_coarse(const Task& task, const Box3& band, const Scratch& scratch, LinesAhead ahead,
                       const KernelArgs& args) const;
+  /// The same by lines; `plane` says where the band's coarse rows lie.
+  void add_few_lines(const Task& task, const Box3& band, const FewCoarseLines& plane, bool in_place,
+                     const Scratch& scratch, LinesAhead ahead, const KernelArgs& args) const;
+  /// The tap offsets of a plane of a band.
+  void find_taps(int64_t plane, const Scratch& scratch) const;
+  /// Decides whether few coarse channels meet the fine rows by lines, and where these lie.
+  void build_lines();
+  /// Whether the fine operands are read where they lie.
+  [[nodiscard]] bool reads_in_place(const KernelArgs& args) const;
   void turn_few_sums(const Task& task, const KernelArgs& args) const;
   /// The coarse blocks from `first` on that are summed together.
   [[nodiscard]] CoarseGroup coarse_group(size_t first, size_t last) const;
@@ -68,9 +80,12 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
 
   Band band_;
   SourceRing ring_;
-  bool blocked_to_few_ = false;    ///< blocked fine operands, a plain coarse one
-  bool plain_to_blocked_ = false;  ///< plain fine operands, a blocked coarse one
-  bool takes_halves_ = false;      ///< the last coarse block has no second half
+  SourceLines lines_;               ///< empty unless few coarse channels take lines
+  std::vector<int32_t> run_lines_;  ///< SourceLines::line() of runs of three taps
+  bool in_place_ = false;           ///< fine operands without a transform are read where they lie
+  bool blocked_to_few_ = false;     ///< blocked fine operands, a plain coarse one
+  bool plain_to_blocked_ = false;   ///< plain fine operands, a blocked coarse one
+  bool takes_halves_ = false;       ///< the last coarse block has no second half
   size_t thread_bytes_ = 0;
 };
 

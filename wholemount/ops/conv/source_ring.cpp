@@ -40,7 +40,7 @@ void SourceRing::load_planes(const Load& load, Isa isa, int64_t jd, int64_t& loa
   }
 }
 
-int64_t SourceRing::lines_ahead(const Load& load, int64_t jd, int64_t loaded,
+int64_t SourceRing::lines_ahead(const Load& load, int64_t jd, int64_t loaded, bool in_halves,
                                 LineRange* ranges) const {
   const CorrelationGeometry& g = *load.geometry;
   const Box3& held = load.source;
@@ -54,8 +54,11 @@ int64_t SourceRing::lines_ahead(const Load& load, int64_t jd, int64_t loaded,
       if (block.plain) continue;
       const TensorView& view = load.tensors[static_cast<size_t>(block.tensor)].view;
       const Extent3 size = held.extent();
-      ranges[count++] = {view.at<float>(load.n, block.block, z, held.begin.h, held.begin.w),
-                         (size.h - 1) * view.row_pitch / 16 + size.w};
+      const auto* begin = view.at<float>(load.n, block.block, z, held.begin.h, held.begin.w);
+      const int64_t lines = (size.h - 1) * view.row_pitch / 16 + size.w;
+      const int64_t piece = in_halves ? divide_up(lines, 2) : lines;
+      ranges[count++] = {begin, piece};
+      if (in_halves) ranges[count++] = {begin + (lines - piece) * 16, piece};
     }
   }
   return count;

@@ -58,12 +58,13 @@ class SourceRing {
   /// touch; `loaded` is the source plane (relative to min_offset) up to which planes are there
   /// already, and is advanced. Start with `loaded = jd * source_step`.
   void load_planes(const Load& load, Isa isa, int64_t jd, int64_t& loaded) const;
-  /// What load_planes() of plane jd + 1 will read of blocked tensors: at most
-  /// max_ranges_ahead(blocks) ranges are written; returns how many. `loaded` as load_planes() left
-  /// it for plane jd.
-  int64_t lines_ahead(const Load& load, int64_t jd, int64_t loaded, LineRange* ranges) const;
+  /// What load_planes() of plane jd + 1 will read of blocked tensors, by planes or halves of them:
+  /// at most max_ranges_ahead(blocks) ranges are written; returns how many. `loaded` as
+  /// load_planes() left it for plane jd.
+  int64_t lines_ahead(const Load& load, int64_t jd, int64_t loaded, bool in_halves,
+                      LineRange* ranges) const;
   [[nodiscard]] int64_t max_ranges_ahead(size_t blocks) const {
-    return checked_multiply(depth_, static_cast<int64_t>(blocks));
+    return checked_multiply(2 * depth_, static_cast<int64_t>(blocks));
   }
 
  private:

@@ -16,7 +16,9 @@ struct LinesAhead {
   const LineRange* ranges = nullptr;
   int64_t num_ranges = 0;
   int64_t per_step = 0;  ///< lines asked for at a time
-  int64_t range = 0;     ///< the next to ask for
+  /// Ranges, of one length, take turns: a core reads faster from two places at once than from one.
+  bool in_turns = false;
+  int64_t range = 0;  ///< the next to ask for
   int64_t line = 0;
 
   /// The next lines, at most per_step; none when all were asked for.
@@ -24,10 +26,15 @@ struct LinesAhead {
     if (range == num_ranges) return {};
     const int64_t left = ranges[range].lines - line;
     const LineRange some{ranges[range].begin + line * 16, left < per_step ? left : per_step};
-    line += some.lines;
-    if (left <= per_step) {
-      line = 0;
+    const bool was_last = range + 1 == num_ranges;
+    if (!in_turns) {
+      line = left <= per_step ? 0 : line + some.lines;
+      range += left <= per_step ? 1 : 0;
+    } else if (!was_last) {
       ++range;
+    } else {
+      line += per_step;
+      range = left <= per_step ? num_ranges : 0;
     }
     return some;
   }

@@ -180,11 +180,19 @@ void sum_row(const RowSum& row) {
       const float* source = row.source + c * row.channel_pitch;
       const float scale = row.scale != nullptr ? row.scale[c] : 1.0F;
       const float shift = row.shift != nullptr ? row.shift[c] : 0.0F;
-      double sum = 0.0;
-      for (int64_t i = 0; i < row.count; ++i) {
-        sum += static_cast<double>(
+      const auto read = [&](int64_t i) {
+        return static_cast<double>(
             row.transformed ? read_through(source[i], scale, shift, row.slope) : source[i]);
+      };
+      // Several chains hide the latency of the addition.
+      double chains[16] = {};
+      int64_t i = 0;
+      for (; i + 16 <= row.count; i += 16) {
+        for (int64_t k = 0; k < 16; ++k) chains[k] += read(i + k);
       }
+      double sum = 0.0;
+      for (; i < row.count; ++i) sum += read(i);
+      for (const double chain : chains) sum += chain;
       row.sums[c] += sum;
     }
     return;

@@ -137,64 +137,6 @@ void sum_neighbours(const WeightGradientRun& run, int32_t first_tap, int32_t lan
   }
 }
 
-/// Nine taps that are three rows of three neighbours, few coarse channels: each fine voxel is
-/// loaded once for the taps of its row and meets the three coarse voxels it belongs to; those
-/// outside the row count as zero.
-template <int kChannels>
-void sum_few_neighbours(const WeightGradientRun& run, int32_t first_tap, DealtLines& ahead) {
-  const float* fine[3];
-#pragma GCC unroll 3
-  for (int row = 0; row < 3; ++row) {
-    fine[row] = run.fine + run.tap_offsets[first_tap + 3 * row] * 16;
-  }
-  const float* coarse = run.coarse[0];
-  F16 sum[9][kChannels];
-#pragma GCC unroll 9
-  for (int tap = 0; tap < 9; ++tap) {
-#pragma GCC unroll 2
-    for (int c = 0; c < kChannels; ++c) sum[tap][c] = F16::zero();
-  }
-  for (int64_t row = 0; row < run.rows; ++row) {
-    ask_for_lines(ahead.next());
-    Broadcast y[3][kChannels];
-#pragma GCC unroll 2
-    for (int c = 0; c < kChannels; ++c) y[1][c] = y[2][c] = _mm512_setzero_ps();
-    for (int64_t i = 0; i < run.length + 2; ++i) {
-#pragma GCC unroll 2
-      for (int c = 0; c < kChannels; ++c) {
-        y[0][c] = i < run.length ? broadcast(coarse + i * 4 + c) : _mm512_setzero_ps();
-      }
-#pragma GCC unroll 3
-      for (int line = 0; line < 3; ++line) {
-        const F16 x = load_operand(fine[line] + i * 16);
-#pragma GCC unroll 3
-        for (int tap = 0; tap < 3; ++tap) {
-#pragma GCC unroll 2
-          for (int c = 0; c < kChannels; ++c) {
-            multiply_add(sum[3 * line + tap][c], x, y[tap][c]);
-          }
-        }
-      }
-#pragma GCC unroll 2
-      for (int c = 0; c < kChannels; ++c) {
-        y[2][c] = y[1][c];
-        y[1][c] = y[0][c];
-      }
-    }
-    coarse += run.coarse_row_pitch;
-#pragma GCC unroll 3
-    for (int line = 0; line < 3; ++line) fine[line] += run.fine_row_pitch;
-  }
-#pragma GCC unroll 9
-  for (int tap = 0; tap < 9; ++tap) {
-#pragma GCC unroll 2
-    for (int c = 0; c < kChannels; ++c) {
-      float* out = run.sums[0] + ((first_tap + tap) * kChannels + c) * 16;
-      (F16::load(out) + sum[tap][c]).store(out);
-    }
-  }
-}
-
 /// Plain fine tensors whose taps come as rows of kRow neighbours: kRows rows from `first_row` on,
 /// of one channel, at once. Fine voxel j belongs to tap t of coarse voxel j - t (zero outside the
 /// run), and the last kRow coarse voxels stay in registers: each voxel of either side is loaded
@@ -280,17 +222,6 @@ bool are_rows(const WeightGradientRun& run, int32_t rows, int32_t count) {
   if (run.num_taps != rows * count) return false;
   for (int32_t tap = 0; tap < run.num_taps; ++tap) {
     if (run.tap_offsets[tap] != run.tap_offsets[tap / count * count] + tap % count) return false;
-  }
-  return true;
-}
-
-/// Three rows of neighbours at a time, if all taps come so.
-template <int kChannels>
-bool sum_few_rows(const WeightGradientRun& run) {
-  if (run.num_taps % 9 != 0 || !are_rows(run, run.num_taps / 3, 3)) return false;
-  DealtLines ahead = lines_of_rows(run, run.num_taps / 9);
-  for (int32_t tap = 0; tap < run.num_taps; tap += 9) {
-    sum_few_neighbours<kChannels>(run, tap, ahead);
   }
   return true;
 }
@@ -400,11 +331,9 @@ void add_weight_gradient_run(const WeightGradientRun& run) {
 #if defined(__AVX512F__)
     switch (run.few_coarse) {
       case 1:
-        if (!sum_few_rows<1>(run)) sum_few_coarse<9, 1>(run);
-        return;
+        return sum_few_coarse<9, 1>(run);
       case 2:
-        if (!sum_few_rows<2>(run)) sum_few_coarse<9, 2>(run);
-        return;
+        return sum_few_coarse<9, 2>(run);
       case 3:
         return sum_few_coarse<6, 3>(run);
       default:
