@@ -355,7 +355,8 @@ int64_t CorrelationKernel::steps_of_plane(const Task& task) const {
   for (const Class& one : classes_) {
     for (size_t group = task.first_group; group < task.last_group; ++group) {
       if (groups_[group].few) {
-        steps += size.h * divide_up(size.w, 16);
+        const size_t blocks = lines_.size() > 0 ? source_blocks_.size() : 1;
+        steps += size.h * divide_up(size.w, 16) * static_cast<int64_t>(blocks);
         continue;
       }
       const int64_t tile = tile_voxels(groups_[group], one);

@@ -20,7 +20,7 @@ constexpr int64_t kWantedTasks = 64;
 /// Smaller parts would load their halo too often.
 constexpr int64_t kMinPlanes = 8;
 /// Few coarse channels: also, a part's first planes are not asked for ahead of time.
-constexpr int64_t kMinPlanesOfFew = 32;
+constexpr int64_t kMinPlanesOfFew = 48;
 constexpr int64_t kMinRows = 8;
 /// Voxels summed in registers before the sums go to memory; a run's rows of both operands stay in
 /// the first-level cache for all taps of a row.

@@ -19,6 +19,10 @@ constexpr int kTile = 4;
 constexpr int kTile = 2;
 #endif
 
+void ask_for_lines(const LineRange& some) {
+  for (int64_t i = 0; i < some.lines; ++i) __builtin_prefetch(some.begin + i * 16, 0, 2);
+}
+
 /// The sums of kTile voxels from `first` on, lanes not yet added up.
 void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, F16 (&sum)[kTile]) {
 #pragma GCC unroll 16
@@ -37,10 +41,6 @@ void sum_tile(const FewOutputsPlane& plane, int32_t channel, int64_t first, F16 
 }
 
 #if defined(__AVX512F__)
-void ask_for_lines(const LineRange& some) {
-  for (int64_t i = 0; i < some.lines; ++i) __builtin_prefetch(some.begin + i * 16, 0, 2);
-}
-
 /// The sum over the lanes of each of sixteen vectors, without leaving the registers: two vectors
 /// are folded into one until one is left.
 inline __attribute__((always_inline)) F16 sums_of_lanes(F16 (&v)[16]) {
@@ -64,66 +64,61 @@ inline __attribute__((always_inline)) F16 sums_of_lanes(F16 (&v)[16]) {
   return fold_quarters(fold_quarters(v[0], v[1]), fold_quarters(v[2], v[3]));
 }
 
-/// Sixteen outputs of a channel for FewOutputsPlane::lines: each voxel is loaded once for three
-/// taps. A function of its own, for the loops around it would take the pointers' registers.
-__attribute__((noinline)) F16 correlate_lines(const FewOutputsPlane& plane, int32_t channel,
-                                              int64_t row, int64_t column, DealtLines& ahead) {
+/// What a block adds to sixteen outputs of a channel, for FewOutputsPlane::lines: each voxel is
+/// loaded once for three taps. A function of its own, for the loops around it would take the
+/// pointers' registers.
+__attribute__((noinline)) F16 correlate_lines(const FewOutputsPlane& plane, int32_t block,
+                                              int32_t channel, int64_t row, int64_t column,
+                                              DealtLines& ahead) {
   F16 sum[kTile];
 #pragma GCC unroll 16
   for (int v = 0; v < kTile; ++v) sum[v] = F16::zero();
   const int64_t step = plane.channels * 16;
-  const float* weights = plane.weights + channel * 16;
+  const float* weights =
+      plane.weights + (block * plane.num_taps * int64_t{plane.channels} + channel) * 16;
   const __mmask16 first = plane.first_outside && column == 0 ? 0 : 0xFFFF;
   const __mmask16 last = plane.last_outside && column + kTile == plane.columns ? 0 : 0xFFFF;
   const int64_t voxel = (plane.line_voxel + column) * 16;
-  const float* const* lines = plane.lines + row * plane.line_step;
-  for (int32_t block = 0; block < plane.num_blocks; ++block) {
-    const int32_t* line = plane.run_lines;
-    const int32_t* const end = line + plane.num_taps / 3;
-    for (; line != end; ++line) {
-      ask_for_lines(ahead.next());
-      const F16 w0 = load_in_order(weights);
-      const F16 w1 = load_in_order(weights + step);
-      const F16 w2 = load_in_order(weights + 2 * step);
-      const float* voxels = lines[*line] + voxel;
+  const float* const* lines = plane.lines + block * plane.block_lines + row * plane.line_step;
+  const int32_t* line = plane.run_lines;
+  const int32_t* const end = line + plane.num_taps / 3;
+  for (; line != end; ++line) {
+    ask_for_lines(ahead.next());
+    const F16 w0 = load_in_order(weights);
+    const F16 w1 = load_in_order(weights + step);
+    const F16 w2 = load_in_order(weights + 2 * step);
+    const float* voxels = lines[*line] + voxel;
 #pragma GCC unroll 18
-      for (int v = 0; v < kTile + 2; ++v) {
-        const Broadcast x = v == 0           ? _mm512_maskz_loadu_ps(first, voxels)
-                            : v == kTile + 1 ? _mm512_maskz_loadu_ps(last, voxels + v * 16)
-                                             : load_in_order(voxels + v * 16).v;
-        if (v < kTile) multiply_add_in_order(sum[v < kTile ? v : 0], w0, x);
-        if (v >= 1 && v <= kTile) {
-          multiply_add_in_order(sum[v >= 1 && v <= kTile ? v - 1 : 0], w1, x);
-        }
-        if (v >= 2) multiply_add_in_order(sum[v >= 2 ? v - 2 : 0], w2, x);
+    for (int v = 0; v < kTile + 2; ++v) {
+      const Broadcast x = v == 0           ? _mm512_maskz_loadu_ps(first, voxels)
+                          : v == kTile + 1 ? _mm512_maskz_loadu_ps(last, voxels + v * 16)
+                                           : load_in_order(voxels + v * 16).v;
+      if (v < kTile) multiply_add_in_order(sum[v < kTile ? v : 0], w0, x);
+      if (v >= 1 && v <= kTile) {
+        multiply_add_in_order(sum[v >= 1 && v <= kTile ? v - 1 : 0], w1, x);
       }
-      weights += 3 * step;
+      if (v >= 2) multiply_add_in_order(sum[v >= 2 ? v - 2 : 0], w2, x);
     }
-    lines += plane.block_lines;
+    weights += 3 * step;
   }
   return sums_of_lanes(sum);
 }
 
 /// Sixteen outputs of a channel; beyond the plane's columns any value.
-F16 correlate_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t row, int64_t column,
-                     DealtLines& ahead) {
-  if (plane.lines != nullptr) return correlate_lines(plane, channel, row, column, ahead);
-  ask_for_lines(ahead.next());
+F16 correlate_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t first,
+                     int64_t /*count*/) {
   F16 sum[kTile];
-  sum_tile(plane, channel, row * plane.row_pitch + column, sum);
+  sum_tile(plane, channel, first, sum);
   return sums_of_lanes(sum);
 }
 #else
-/// Sixteen outputs of a channel; beyond the plane's columns any value.
-F16 correlate_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t row, int64_t column,
-                     DealtLines& ahead) {
-  const LineRange some = ahead.next();
-  for (int64_t i = 0; i < some.lines; ++i) __builtin_prefetch(some.begin + i * 16, 0, 2);
+/// The `count` <= 16 outputs of a channel from voxel `first` on; beyond them any value.
+F16 correlate_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t first, int64_t count) {
   alignas(64) float sums[256];
   alignas(64) float lanes[256];
-  for (int64_t tile = 0; tile < 16 && column + tile < plane.columns; tile += kTile) {
+  for (int64_t tile = 0; tile < count; tile += kTile) {
     F16 sum[kTile];
-    sum_tile(plane, channel, row * plane.row_pitch + column + tile, sum);
+    sum_tile(plane, channel, first + tile, sum);
 #pragma GCC unroll 4
     for (int v = 0; v < kTile; ++v) sum[v].store(sums + (tile + v) * 16);
   }
@@ -135,34 +130,79 @@ F16 correlate_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t row,
 }
 #endif
 
-}  // namespace
+void store_voxels(const FewOutputsPlane& plane, int32_t channel, int64_t row, int64_t column,
+                  int64_t count, F16 sums) {
+  const F16 result = sums + F16::set1(plane.bias[channel]);
+  float* out = plane.out + row * plane.out_row_pitch + column * plane.out_voxel_step +
+               channel * plane.out_channel_pitch;
+  if (plane.out_voxel_step == 1) {
+    store_some(result, out, count);
+    return;
+  }
+  alignas(64) float buffer[16];
+  result.store(buffer);
+  for (int64_t v = 0; v < count; ++v) out[v * plane.out_voxel_step] = buffer[v];
+}
 
-void correlate_few_outputs(const FewOutputsPlane& plane) {
-  // The lines ahead, dealt to what is multiplied between one question and the next.
-  const bool by_lines = plane.lines != nullptr;
-  const int64_t asks = plane.channels * (by_lines ? plane.num_blocks * plane.num_taps / 3 : 1);
-  // Down the rows: of the source rows behind an output all but the newest are still near.
+LineRange lines_of_step(const FewOutputsPlane& plane) {
+  return plane.ahead != nullptr ? plane.ahead->next() : LineRange{};
+}
+
+#if defined(__AVX512F__)
+/// Block by block, down the rows of sixteen columns: of the source rows behind an output all but
+/// the newest are still in the first-level cache, which the rows of two blocks would not share
+/// well.
+void correlate_by_lines(const FewOutputsPlane& plane) {
+  constexpr int64_t kRows = 32;
+  alignas(64) float totals[kRows * 4 * 16];
+  const int64_t asks = int64_t{plane.channels} * plane.num_taps / 3;
   for (int64_t next = 0; next < plane.columns; next += 16) {
     // The last tile reaches back rather than beyond the end.
-    const bool reaches_back = by_lines && next + 16 > plane.columns && plane.columns >= 16;
+    const bool reaches_back = next + 16 > plane.columns && plane.columns >= 16;
     const int64_t column = reaches_back ? plane.columns - 16 : next;
     const int64_t left = plane.columns - column;
     const int64_t count = left < 16 ? left : 16;
-    for (int64_t row = 0; row < plane.rows; ++row) {
-      const LineRange some = plane.ahead != nullptr ? plane.ahead->next() : LineRange{};
-      DealtLines ahead{some, (some.lines + asks - 1) / asks};
-      for (int32_t c = 0; c < plane.channels; ++c) {
-        const F16 result =
-            correlate_voxels(plane, c, row, column, ahead) + F16::set1(plane.bias[c]);
-        float* out = plane.out + row * plane.out_row_pitch + column * plane.out_voxel_step +
-                     c * plane.out_channel_pitch;
-        if (plane.out_voxel_step == 1) {
-          store_some(result, out, count);
-          continue;
+    for (int64_t first = 0; first < plane.rows; first += kRows) {
+      const int64_t end = first + kRows < plane.rows ? first + kRows : plane.rows;
+      for (int32_t block = 0; block < plane.num_blocks; ++block) {
+        for (int64_t row = first; row < end; ++row) {
+          const LineRange some = lines_of_step(plane);
+          DealtLines ahead{some, (some.lines + asks - 1) / asks};
+          for (int32_t c = 0; c < plane.channels; ++c) {
+            float* total = totals + ((row - first) * 4 + c) * 16;
+            F16 sums = correlate_lines(plane, block, c, row, column, ahead);
+            if (block > 0) sums = F16::load(total) + sums;
+            if (block + 1 < plane.num_blocks) {
+              sums.store(total);
+            } else {
+              store_voxels(plane, c, row, column, count, sums);
+            }
+          }
         }
-        alignas(64) float buffer[16];
-        result.store(buffer);
-        for (int64_t v = 0; v < count; ++v) out[v * plane.out_voxel_step] = buffer[v];
+      }
+    }
+  }
+}
+#endif
+
+}  // namespace
+
+void correlate_few_outputs(const FewOutputsPlane& plane) {
+#if defined(__AVX512F__)
+  if (plane.lines != nullptr) {
+    correlate_by_lines(plane);
+    return;
+  }
+#endif
+  // Down the rows: of the source rows behind an output all but the newest are still near.
+  for (int64_t column = 0; column < plane.columns; column += 16) {
+    for (int64_t row = 0; row < plane.rows; ++row) {
+      const int64_t left = plane.columns - column;
+      const int64_t count = left < 16 ? left : 16;
+      ask_for_lines(lines_of_step(plane));
+      for (int32_t c = 0; c < plane.channels; ++c) {
+        store_voxels(plane, c, row, column, count,
+                     correlate_voxels(plane, c, row * plane.row_pitch + column, count));
       }
     }
   }

@@ -40,7 +40,9 @@ struct FewOutputsPlane {
   int64_t out_channel_pitch;
   int64_t rows;
   int64_t columns;  ///< up to kFewOutputsSlack voxels behind the last row's are read (not in place)
-  LinesAhead* ahead;  ///< what the next plane is made from, a step for sixteen voxels; or null
+  /// What the next plane is made from, a step for sixteen voxels, with lines of each block; or
+  /// null.
+  LinesAhead* ahead;
 };
 WM_DECLARE_PER_ISA(void correlate_few_outputs(const FewOutputsPlane& plane);)
 /// Whether this instruction set knows FewOutputsPlane::lines.
