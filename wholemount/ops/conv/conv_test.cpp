@@ -238,6 +238,32 @@ TEST(Conv, keeps_the_operator_contract_for_halves_of_blocks_in_long_rows) {
   check_all_passes({"several slabs, bands and parts", 1, {24}, 8, {37, 41, 17}, s2});
 }
 
+// Rows of at least sixteen voxels are read where they lie, the padding left out, unless a transform
+// stands in between; the last tile of a row reaches back.
+TEST(Conv, keeps_the_operator_contract_for_few_channels_beside_blocks_in_long_rows) {
+  const ConvGeometry k3;
+  check_all_passes({"one tile", 1, {16}, 1, {5, 6, 16}, k3});
+  check_all_passes({"reaching back, two inputs, n = 2", 2, {16, 20}, 3, {4, 5, 37}, k3, false});
+  check_all_passes({"one of two through a transform",
+                    1,
+                    {16, 5},
+                    2,
+                    {3, 4, 50},
+                    k3,
+                    true,
+                    {InputFill::through(0.1F)}});
+  check_all_passes({"several slabs and parts", 1, {16}, 1, {99, 9, 17}, k3});
+  check_all_passes({"no padding", 1, {16}, 1, {5, 6, 20}, {{3, 3, 3}, {1, 1, 1}, {0, 0, 0}}});
+  check_all_passes({"padding of two", 1, {16}, 1, {3, 4, 17}, {{3, 3, 3}, {1, 1, 1}, {1, 1, 2}}});
+  check_all_passes({"2-D", 1, {16}, 4, {1, 19, 33}, {{1, 3, 3}, {1, 1, 1}, {0, 1, 1}}});
+  check_all_passes(
+      {"dilated", 1, {24}, 3, {6, 7, 18}, {{3, 3, 3}, {1, 1, 1}, {2, 2, 1}, {2, 2, 1}}});
+  check_all_passes({"strides", 1, {17}, 2, {7, 8, 20}, {{3, 3, 3}, {2, 2, 1}, {1, 1, 1}}});
+  check_all_passes({"five planes", 1, {16}, 3, {6, 4, 17}, {{5, 3, 3}, {1, 1, 1}, {2, 1, 1}}});
+  check_all_passes({"an image's gradient", 1, {3}, 20, {3, 5, 18}, k3});
+  check_all_passes({"a strided one's", 1, {2}, 16, {3, 4, 37}, {{3, 3, 6}, {1, 1, 2}, {1, 1, 2}}});
+}
+
 TEST(Conv, keeps_the_operator_contract_in_two_dimensions_and_at_single_voxels) {
   const ConvGeometry plane{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}};
   check_all_passes({"2-D", 2, {16}, 20, {1, 19, 33}, plane});

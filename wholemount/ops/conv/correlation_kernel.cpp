@@ -113,7 +113,8 @@ void CorrelationKernel::choose_boxes() {
   Band band = choose_band(g.h.count, g.w.count, fits);
   const int64_t bands = divide_up(g.h.count, band.rows) * divide_up(g.w.count, band.columns);
   const int64_t n = problem_.sources.front().n;
-  const bool few = !groups_.empty() && groups_.front().few;
+  const bool few = !groups_.empty() && groups_.front().few && SourceLines::can_be_in_place(g) &&
+                   g.w.count >= kFewOutputsSlack;
   const int64_t slabs = std::clamp<int64_t>(divide_up(kWantedTasks, n * bands), 1,
                                             divide_up(g.d.count, few ? kMinSlabOfFew : kMinSlab));
   int64_t planes = divide_up(g.d.count, slabs);

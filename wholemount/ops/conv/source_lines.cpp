@@ -1,5 +1,7 @@
 #include "wholemount/ops/conv/source_lines.h"
 
+#include <algorithm>
+
 namespace wholemount {
 
 SourceLines::SourceLines(const CorrelationGeometry& geometry, int64_t max_rows, int64_t max_columns,
@@ -20,13 +22,19 @@ bool SourceLines::can_be_in_place(const CorrelationGeometry& geometry) {
 void SourceLines::find_in_ring(const SourceRing& ring, const SourceRing::Load& load, int64_t jd,
                                const float** lines) const {
   const CorrelationGeometry& g = *load.geometry;
+  const int64_t step = g.h.source_step;
   for (size_t block = 0; block < load.blocks.size(); ++block) {
     for (int64_t plane = 0; plane < planes_; ++plane) {
-      for (int64_t row = 0; row < rows_; ++row) {
-        *lines++ = load.block_scratch[block] +
-                   16 * ring.tap_offset(g, jd - load.box.begin.d, g.d.min_offset + plane,
-                                        g.h.min_offset + row, g.w.min_offset);
+      // A ring keeps the rows of each residue of the step together.
+      for (int64_t phase = 0; phase < std::min(step, rows_); ++phase) {
+        const float* line = load.block_scratch[block] +
+                            16 * ring.tap_offset(g, jd - load.box.begin.d, g.d.min_offset + plane,
+                                                 g.h.min_offset + phase, g.w.min_offset);
+        for (int64_t row = phase; row < rows_; row += step, line += 16 * ring.columns()) {
+          lines[row] = line;
+        }
       }
+      lines += rows_;
     }
   }
 }
