@@ -1,7 +1,5 @@
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +8,7 @@
 #include "wholemount/exec/safetensors.h"
 #include "wholemount/predict/predict_classes.h"
 #include "wholemount/predict/predict_files.h"
+#include "wholemount/predict/prediction_inputs.h"
 #include "wholemount/train/calibration.h"
 #include "wholemount/train/job_from_data.h"
 #include "wholemount/train/model_file.h"
@@ -28,56 +27,6 @@ struct PredictOptions {
   std::string kernels;
   bool probabilities = false;
 };
-
-/// Files as given; folders stand for the NIfTI files in them, sorted by name.
-std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
-  std::vector<std::string> files;
-  for (const std::string& input : inputs) {
-    std::error_code ignored;
-    if (!std::filesystem::is_directory(input, ignored)) {
-      files.push_back(input);
-      continue;
-    }
-    std::vector<std::string> found;
-    for (const auto& entry : std::filesystem::directory_iterator(input)) {
-      const std::string name = entry.path().filename().string();
-      const bool is_nifti =
-          name.size() > 4 && (name.ends_with(".nii") || name.ends_with(".nii.gz"));
-      if (is_nifti && name.rfind("._", 0) != 0) {
-        found.push_back(entry.path().string());
-      }
-    }
-    if (found.empty()) {
-      throw FileError(input, "the folder holds no .nii or .nii.gz file");
-    }
-    std::sort(found.begin(), found.end());
-    files.insert(files.end(), found.begin(), found.end());
-  }
-  return files;
-}
-
-/// What to predict: images that hold all channels; for networks of whole images also one manifest
-/// or data set, whose files are the channels the network was trained on.
-std::vector<Case> cases_of(const PredictOptions& options, const ModelSpec& model,
-                           PredictSpec& spec) {
-  const std::string& first = options.inputs.front();
-  const bool is_set = options.inputs.size() == 1 && model.task.whole_image &&
-                      (first.ends_with(".csv") || std::filesystem::is_directory(first));
-  if (!is_set) {
-    return prediction_cases(input_files(options.inputs), model.task.in_channels,
-                            model.task.channel_indices);
-  }
-  Dataset dataset = open_dataset(first);
-  spec.load.channels = select_channels(dataset, model.config.data.channels);
-  if (static_cast<int64_t>(spec.load.channels.size()) != model.task.in_channels) {
-    throw FileError(first, "has " + std::to_string(spec.load.channels.size()) +
-                               " channels, the model reads " +
-                               std::to_string(model.task.in_channels));
-  }
-  std::vector<Case> cases = std::move(dataset.cases);
-  std::move(dataset.unlabelled.begin(), dataset.unlabelled.end(), std::back_inserter(cases));
-  return cases;
-}
 
 /// A prediction that is ready to run.
 struct PreparedPrediction {
@@ -147,7 +96,9 @@ void run_predict(const PredictOptions& options) {
   spec.load = load_spec_from_config(model.config, spec.network.divisor, channels);
   spec.load.fit = model.fit;
 
-  const std::vector<Case> cases = cases_of(options, model, spec);
+  const std::vector<Case> cases =
+      prediction_inputs(options.inputs, {model.task.in_channels, model.task.channel_indices,
+                                         model.config.data.channels, model.task.whole_image});
   PlanSpec plan_spec;
   plan_spec.target =
       target_with(options.kernels.empty() ? model.config.train.kernels
@@ -212,7 +163,7 @@ void add_predict_command(CLI::App& app) {
   command
       ->add_option(
           "inputs", options->inputs,
-          "images, or folders of NIfTI files; to classify, also a CSV manifest or data set")
+          "images, folders of them (CASE_0000.nii.gz, CASE_0001 ...: channels), or data sets")
       ->required()
       ->expected(1, -1);
   command
@@ -232,6 +183,7 @@ void add_predict_command(CLI::App& app) {
       "Examples:\n"
       "  wholemount predict runs/hippocampus scan.nii.gz --out predictions\n"
       "  wholemount predict model.safetensors imagesTs --out predictions --memory 4G --json\n"
+      "  wholemount predict runs/brats /data/BraTS2021_Validation --out predictions\n"
       "  wholemount predict model.safetensors scan.nii.gz --out predictions --memory 500M \\\n"
       "      --spill /scratch");
   command->callback([options] { run_predict(*options); });

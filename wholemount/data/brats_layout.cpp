@@ -65,6 +65,15 @@ int64_t enhancing_value(const std::vector<Case>& cases) {
   return 4;
 }
 
+Dataset empty_dataset(const std::string& root) {
+  Dataset dataset;
+  dataset.layout = DatasetLayout::brats;
+  dataset.root = root;
+  dataset.name = fs::path(root).lexically_normal().filename().string();
+  dataset.channel_names.assign(kChannelNames.begin(), kChannelNames.end());
+  return dataset;
+}
+
 }  // namespace
 
 bool is_brats_layout(const std::string& root) {
@@ -75,12 +84,19 @@ bool is_brats_layout(const std::string& root) {
   return false;
 }
 
+std::optional<Dataset> find_brats_case(const std::string& folder) {
+  const fs::path path = (fs::path(folder) / "").lexically_normal().parent_path();
+  const std::string root = path.has_parent_path() ? path.parent_path().string() : ".";
+  const std::string id = path.filename().string();
+  const Naming* naming = id.empty() ? nullptr : naming_of(root, id);
+  if (naming == nullptr) return std::nullopt;
+  Dataset dataset = empty_dataset(folder);
+  dataset.unlabelled.push_back(make_case(root, id, *naming));
+  return dataset;
+}
+
 Dataset read_brats_layout(const std::string& root) {
-  Dataset dataset;
-  dataset.layout = DatasetLayout::brats;
-  dataset.root = root;
-  dataset.name = fs::path(root).lexically_normal().filename().string();
-  dataset.channel_names.assign(kChannelNames.begin(), kChannelNames.end());
+  Dataset dataset = empty_dataset(root);
   for (const std::string& id : sorted_entries(root)) {
     const Naming* naming = naming_of(root, id);
     if (naming == nullptr) continue;

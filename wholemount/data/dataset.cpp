@@ -162,14 +162,10 @@ DatasetLayout parse_layout(const std::string& name) {
   throw ConfigError("data.layout: unknown layout \"" + name + "\"" + suggestion(name, names));
 }
 
-Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layout,
-                     const DatasetSelection& selection) {
-  const bool given = layout.has_value();
-  if (!std::filesystem::exists(root)) {
-    throw FileError(root, "no such data folder; set data.root to where the data set lies");
-  }
+std::optional<DatasetLayout> find_layout(const std::string& root) {
+  std::optional<DatasetLayout> layout;
   for (const DatasetLayout candidate : kLayouts) {
-    if (given || !has_layout(root, candidate)) continue;
+    if (!has_layout(root, candidate)) continue;
     // Folders of images are what every other layout is made of.
     if (layout && candidate == DatasetLayout::folders) continue;
     if (layout) {
@@ -180,6 +176,15 @@ Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layou
     }
     layout = candidate;
   }
+  return layout;
+}
+
+Dataset open_dataset(const std::string& root, std::optional<DatasetLayout> layout,
+                     const DatasetSelection& selection) {
+  if (!std::filesystem::exists(root)) {
+    throw FileError(root, "no such data folder; set data.root to where the data set lies");
+  }
+  if (!layout) layout = find_layout(root);
   if (!layout) throw FileError(root, missing_layout(root));
   Dataset dataset = read_layout(root, *layout, selection);
   if (dataset.cases.empty() && dataset.unlabelled.empty()) {

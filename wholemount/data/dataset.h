@@ -77,6 +77,10 @@ struct DatasetSelection {
   uint64_t seed = 816;
 };
 
+/// The layout of the data set in `root`; none if it holds none that is known. Throws FileError when
+/// it holds two.
+[[nodiscard]] std::optional<DatasetLayout> find_layout(const std::string& root);
+
 /// Opens a data set; the layout is detected unless given.
 /// - msd: `root/dataset.json` of the Medical Segmentation Decathlon (keys modality, labels,
 ///   training, test); channels are the fourth axis of each image; entries named `._*` (left by some

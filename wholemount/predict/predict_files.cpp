@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
 
 #include "wholemount/base/clock.h"
 #include "wholemount/base/memory.h"
@@ -24,17 +23,6 @@ constexpr int kBudgetAttempts = 4;
 size_t whole_pages(size_t bytes) {
   return static_cast<size_t>(
       round_up(static_cast<int64_t>(bytes), static_cast<int64_t>(kHugePageBytes)));
-}
-
-std::string stem_of(const std::string& path) {
-  std::string name = std::filesystem::path(path).filename().string();
-  for (const std::string suffix : {".nii.gz", ".nii", ".hdr", ".img"}) {
-    if (name.size() > suffix.size() &&
-        name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0) {
-      return name.substr(0, name.size() - suffix.size());
-    }
-  }
-  return name;
 }
 
 /// The stored label value of a u8 code of the labels tensor.
@@ -117,34 +105,6 @@ void make_out_folder(const std::string& folder) {
 }
 
 }  // namespace
-
-std::vector<Case> prediction_cases(const std::vector<std::string>& inputs, int64_t in_channels,
-                                   const std::vector<int64_t>& channel_indices) {
-  std::vector<Case> cases;
-  std::set<std::string> names;
-  for (const std::string& input : inputs) {
-    const VolumeHeader header = open_volume(input)->header();
-    Case one;
-    one.id = stem_of(input);
-    if (!names.insert(one.id).second) {
-      throw ConfigError("two inputs are named " + one.id +
-                        "; their predictions would overwrite each other: use two --out folders");
-    }
-    for (int64_t i = 0; i < in_channels; ++i) {
-      const bool selected =
-          header.channels != in_channels && static_cast<int64_t>(channel_indices.size()) > i;
-      const int64_t channel = selected ? channel_indices[static_cast<size_t>(i)] : i;
-      if (channel >= header.channels) {
-        throw FileError(input, "holds " + std::to_string(header.channels) +
-                                   " channels; the model reads " + std::to_string(in_channels) +
-                                   " (it wants channel " + std::to_string(channel) + ")");
-      }
-      one.channels.push_back({input, channel});
-    }
-    cases.push_back(std::move(one));
-  }
-  return cases;
-}
 
 PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& cases,
                             InferencePrograms& programs,

@@ -50,7 +50,7 @@ struct PredictedFile {
 /// Plans the programs for the inputs' shapes (their headers are read) so that the whole process
 /// stays within `budget_bytes` where that is possible; where it is not, programs are as small as
 /// they can be and peak_bytes() is the least budget that works. Without a budget (SIZE_MAX) the
-/// programs keep the arena budget they have. `cases` come from prediction_cases.
+/// programs keep the arena budget they have. `cases` come from prediction_inputs.
 /// Throws FileError.
 [[nodiscard]] PredictPlan plan_prediction(const PredictSpec& spec, const std::vector<Case>& cases,
                                           InferencePrograms& programs,
@@ -60,13 +60,6 @@ struct PredictedFile {
 /// Throws MemoryBudgetError (need, have, largest items, the smallest budget that works) when the
 /// plan's peak is above the budget it was made for.
 void check_budget(const PredictPlan& plan);
-
-/// One case per input file: its channels are the file's. A file with exactly the network's number
-/// of channels gives them in order, one with more gives those the model was trained on
-/// (`channel_indices`). Throws FileError when there are too few.
-[[nodiscard]] std::vector<Case> prediction_cases(const std::vector<std::string>& inputs,
-                                                 int64_t in_channels,
-                                                 const std::vector<int64_t>& channel_indices);
 
 /// Predicts every case as a whole and writes NAME.nii.gz into spec.out_folder with the input's
 /// geometry (to the bit); with `probabilities` also NAME_probabilities.nii.gz. Label maps hold the
