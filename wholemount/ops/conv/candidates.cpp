@@ -10,6 +10,7 @@
 #include "wholemount/ops/conv/head_kernels.h"
 #include "wholemount/ops/conv/reference_kernels.h"
 #include "wholemount/ops/conv/row_winograd_correlation_kernel.h"
+#include "wholemount/ops/conv/row_winograd_weight_gradient_kernel.h"
 #include "wholemount/ops/conv/winograd_correlation_kernel.h"
 #include "wholemount/ops/conv/winograd_weight_gradient_kernel.h"
 
@@ -156,13 +157,16 @@ std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& probl
 std::shared_ptr<const Kernel> choose_weight_gradient(const WeightGradientProblem& problem,
                                                      const Target& target) {
   using C = Candidate<WeightGradientProblem>;
-  static constexpr std::array<C, 6> kCandidates{
+  static constexpr std::array<C, 7> kCandidates{
       C{"dense", dense_candidate_refusal<WeightGradientProblem>,
         [](const WeightGradientProblem& p, const Target& t, std::string reason) {
           return make_dense_weight_gradient(p, t.isa, std::move(reason));
         }},
       C{"winograd", winograd_refusal<WinogradWeightGradientKernel, WeightGradientProblem>,
         make_winograd<WinogradWeightGradientKernel, WeightGradientProblem>},
+      C{"row_winograd",
+        row_winograd_refusal<RowWinogradWeightGradientKernel, WeightGradientProblem>,
+        make_row_winograd<RowWinogradWeightGradientKernel, WeightGradientProblem>},
       C{"head", head_candidate_refusal<WeightGradientProblem>,
         [](const WeightGradientProblem& p, const Target& t, std::string reason) {
           return make_head_weight_gradient(p, t.isa, std::move(reason));

@@ -47,7 +47,7 @@ struct RowWinogradCorrelationKernel::Scratch {
   Scratch(const RowWinogradCorrelationKernel& kernel, std::byte* base) : cursor(base) {
     const int64_t points = kernel.shape_.points();
     columns = cursor.take<float>(points * kRowRecord);
-    buffer = cursor.take<float>(kRowBuffer);
+    buffer = cursor.take<float>(kernel.source_.buffer_floats());
     bias = cursor.take<float>(static_cast<int64_t>(kernel.destination_blocks_.size()) * 16);
     taps = cursor.take<float>((volume(kernel.problem_.geometry.kernel) + kernel.shape_.taps) * 16);
     rows = cursor.take<const float*>(kernel.source_.num_pointers());
@@ -194,8 +194,8 @@ void RowWinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs
   load.buffer = scratch.buffer;
   load.records = scratch.records;
   const int64_t tiles = divide_up(problem_.geometry.w.count, shape_.outputs);
-  for (load.first_tile = 0; load.first_tile < tiles; load.first_tile += kRowTilesTogether) {
-    load.tiles = static_cast<int32_t>(std::min(kRowTilesTogether, tiles - load.first_tile));
+  for (load.first_tile = 0; load.first_tile < tiles; load.first_tile += source_.strip_tiles()) {
+    load.tiles = static_cast<int32_t>(std::min(source_.strip_tiles(), tiles - load.first_tile));
     source_.begin(load);
     correlate_tiles(load, scratch, args);
   }
@@ -209,16 +209,19 @@ void RowWinogradCorrelationKernel::correlate_tiles(RowWinogradSource::Load& load
   for (int64_t d = 0; d < size.d; ++d) {
     for (int64_t row = 0; row < size.h; row += kRowsTogether) {
       source_.load(load, isa_, d, row);
-      source_.point_rows(load, d, row, scratch.rows);
-      for (size_t block = 0; block < destination_blocks_.size(); ++block) {
-        correlate_rows(load, d, row, block, scratch, args);
+      for (int64_t tile = 0; tile < load.tiles; tile += kRowTilesTogether) {
+        source_.point_rows(load, d, row, tile, scratch.rows);
+        for (size_t block = 0; block < destination_blocks_.size(); ++block) {
+          correlate_rows(load, d, row, tile, block, scratch, args);
+        }
       }
     }
   }
 }
 
 void RowWinogradCorrelationKernel::correlate_rows(const RowWinogradSource::Load& load, int64_t d,
-                                                  int64_t row, size_t index, const Scratch& scratch,
+                                                  int64_t row, int64_t tile, size_t index,
+                                                  const Scratch& scratch,
                                                   const KernelArgs& args) const {
   const ChannelBlock& block = destination_blocks_[index];
   const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
@@ -226,25 +229,25 @@ void RowWinogradCorrelationKernel::correlate_rows(const RowWinogradSource::Load&
   const CorrelationGeometry& g = problem_.geometry;
   RowWinogradProduct product{};
   product.rows = scratch.rows;
-  product.channel_pitch = RowWinogradSource::channel_pitch();
+  product.channel_pitch = source_.channel_pitch();
   product.planes = static_cast<int32_t>(g.d.classes.front().taps.size());
   product.channels = static_cast<int32_t>(channels_);
   product.row_taps = static_cast<int32_t>(g.h.classes.front().taps.size());
   product.points = static_cast<int32_t>(shape_.points());
-  product.tiles = load.tiles;
+  product.tiles = static_cast<int32_t>(std::min(kRowTilesTogether, load.tiles - tile));
   product.weights = reinterpret_cast<const float*>(args.shared_scratch) +
                     static_cast<int64_t>(index) * shape_.points() * point_weights_;
   product.products = scratch.products;
-  if (index == 0) product.ahead = source_.rows_ahead(load, d, row);
+  if (index == 0) product.ahead = source_.rows_ahead(load, d, row, tile, product.tiles);
   WM_PICK_ISA(isa_, row_winograd_product)(product);
 
-  const int64_t w = load.first_tile * shape_.outputs;
+  const int64_t w = (load.first_tile + tile) * shape_.outputs;
   RowWinogradOutput output{};
   output.tile = shape_.tile;
   output.products = product.products;
-  output.tiles = load.tiles;
+  output.tiles = product.tiles;
   output.rows = std::min(kRowsTogether, load.box.end.h - load.box.begin.h - row);
-  output.columns = std::min(load.tiles * shape_.outputs, g.w.count - w);
+  output.columns = std::min(product.tiles * shape_.outputs, g.w.count - w);
   output.bias = scratch.bias + index * 16;
   output.destination =
       view.at<float>(load.n, block.block, load.box.begin.d + d, load.box.begin.h + row, w);

@@ -10,10 +10,12 @@ namespace wholemount {
 
 /// Convolution from a planar image by Winograd along w: few source channels leave so little to sum
 /// that transforms along more axes would cost more than they save. Phase 0 transforms the weights
-/// into shared scratch; a task of phase 1 takes a band of rows and walks it down, some tiles wide:
-/// four rows at a time it transforms the new source rows, sums products at all points in registers,
-/// and transforms back, all in L1. Shared scratch: the weights times points / taps. Thread scratch:
-/// tens of KiB; with several taps along d more, by those and the rows of a band.
+/// into shared scratch; a task of phase 1 takes a band of rows and works four rows at a time: it
+/// transforms the new source rows of a strip, which stay in the L2 cache, and walks along it some
+/// tiles wide, sums products at all points in registers, and transforms back, in L1. Shared
+/// scratch: the weights times points / taps. Thread scratch: about half a MiB for the strip
+/// (RowWinogradSource) and tens of KiB; with several taps along d these, and the rows of a band, of
+/// six tiles.
 class RowWinogradCorrelationKernel : public Kernel {
  public:
   RowWinogradCorrelationKernel(CorrelationProblem problem, const RowTileShape& shape, Isa isa,
@@ -49,9 +51,10 @@ class RowWinogradCorrelationKernel : public Kernel {
   /// The tiles of load over the whole box.
   void correlate_tiles(RowWinogradSource::Load& load, const Scratch& scratch,
                        const KernelArgs& args) const;
-  /// kRowsTogether rows from `row` of the box on, of one destination block.
-  void correlate_rows(const RowWinogradSource::Load& load, int64_t d, int64_t row, size_t block,
-                      const Scratch& scratch, const KernelArgs& args) const;
+  /// kRowsTogether rows from `row` of the box on and tiles from `tile` of the strip on, of one
+  /// destination block.
+  void correlate_rows(const RowWinogradSource::Load& load, int64_t d, int64_t row, int64_t tile,
+                      size_t block, const Scratch& scratch, const KernelArgs& args) const;
 
   CorrelationProblem problem_;
   RowTileShape shape_;

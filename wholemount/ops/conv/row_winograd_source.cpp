@@ -6,6 +6,13 @@
 
 namespace wholemount {
 
+namespace {
+
+/// Of a strip's ring: a part of a core's L2 cache.
+constexpr int64_t kStripBytes = int64_t{512} << 10;
+
+}  // namespace
+
 RowWinogradSource::RowWinogradSource(const CorrelationGeometry& geometry, const RowTileShape& shape,
                                      int64_t channels, int64_t max_rows)
     : shape_(shape),
@@ -13,8 +20,14 @@ RowWinogradSource::RowWinogradSource(const CorrelationGeometry& geometry, const 
       num_planes_(static_cast<int64_t>(geometry.d.classes.front().taps.size())),
       source_rows_(geometry.h.span(kRowsTogether)),
       planes_(geometry.d.span(1)),
-      ring_rows_(planes_ == 1 ? source_rows_ : geometry.h.span(round_up(max_rows, kRowsTogether))),
-      row_floats_(checked_multiply(channels, channel_pitch())) {
+      ring_rows_(planes_ == 1 ? source_rows_ : geometry.h.span(round_up(max_rows, kRowsTogether))) {
+  if (planes_ == 1) {
+    const int64_t tiles = divide_up(geometry.w.count, shape_.outputs);
+    const int64_t tile_bytes = ring_rows_ * channels * kRowRecord * int64_t{sizeof(float)};
+    strip_tiles_ = std::clamp(kStripBytes / tile_bytes / kRowTilesTogether * kRowTilesTogether,
+                              kRowTilesTogether, round_up(tiles, kRowTilesTogether));
+  }
+  row_floats_ = checked_multiply(channels, channel_pitch());
   checked_multiply(checked_multiply(planes_, ring_rows_), row_floats_);
 }
 
@@ -59,34 +72,39 @@ void RowWinogradSource::load(Load& load, Isa isa, int64_t d, int64_t row) const 
   }
 }
 
-RowsAhead RowWinogradSource::rows_ahead(const Load& load, int64_t d, int64_t row) const {
+RowsAhead RowWinogradSource::rows_ahead(const Load& load, int64_t d, int64_t row, int64_t tile,
+                                        int64_t tiles) const {
   const CorrelationGeometry& g = *load.geometry;
   const TensorView& view = load.input->view;
-  RowsAhead ahead{};
-  if (planes_ > 1 || load.count_w <= 0) return ahead;
+  const Box3& held = load.source;
   const int64_t z = (load.box.begin.d + d) * g.d.source_step + g.d.min_offset;
   const int64_t y = load.box.begin.h + g.h.min_offset + row + source_rows_;
-  const int64_t rows = std::min(kRowsTogether, load.source.end.h - y);
-  if (rows <= 0 || y < load.source.begin.h || z < load.source.begin.d || z >= load.source.end.d) {
+  const int64_t x = (load.first_tile + tile) * shape_.outputs + g.w.min_offset;
+  const int64_t begin = std::max(x, held.begin.w);
+  const int64_t end = std::min(x + tiles * shape_.outputs, held.end.w);
+  const int64_t rows = std::min(kRowsTogether, held.end.h - y);
+  RowsAhead ahead{};
+  if (planes_ > 1 || rows <= 0 || y < held.begin.h || z < held.begin.d || z >= held.end.d ||
+      begin >= end) {
     return ahead;
   }
-  ahead.begin = view.at<float>(load.n, 0, z, y, load.begin_w);
+  ahead.begin = view.at<float>(load.n, 0, z, y, begin);
   ahead.row_pitch = view.row_pitch;
   ahead.channel_pitch = view.block_pitch;
   ahead.rows = static_cast<int32_t>(rows);
   ahead.channels = static_cast<int32_t>(channels_);
-  ahead.count = load.count_w;
+  ahead.count = end - begin;
   return ahead;
 }
 
-void RowWinogradSource::point_rows(const Load& load, int64_t d, int64_t row,
+void RowWinogradSource::point_rows(const Load& load, int64_t d, int64_t row, int64_t tile,
                                    const float** rows) const {
   const CorrelationAxis& axis = load.geometry->d;
   for (const AxisTap& tap : axis.classes.front().taps) {
     const int64_t plane = d * axis.source_step + tap.offset - axis.min_offset;
     int64_t slot = row % ring_rows_;
     for (int64_t y = 0; y < source_rows_; ++y) {
-      *rows++ = records_of(load, plane, slot);
+      *rows++ = records_of(load, plane, slot) + tile * kRowRecord;
       slot = slot + 1 == ring_rows_ ? 0 : slot + 1;
     }
   }

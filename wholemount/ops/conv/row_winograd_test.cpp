@@ -94,9 +94,30 @@ void check_data_gradient(const RowCase& c, Convolution tile) {
   check_row_winograd(op_case);
 }
 
+void check_weight_gradient(const RowCase& c, Convolution tile) {
+  OpCase op_case;
+  op_case.op = make_conv_weight_gradient_op(ConvKind::conv, c.geometry, c.bias);
+  const TensorDesc y =
+      TensorDesc::activation(c.n, c.c_out, conv_output_extent(c.geometry, c.extent, "test"));
+  op_case.inputs = {y, TensorDesc::activation(c.n, c.c_in, c.extent)};
+  op_case.fills = {InputFill{}, c.fill};
+  op_case.accumulating_outputs = {0};
+  op_case.optional_outputs = {0};
+  if (c.bias) {
+    op_case.accumulating_outputs.push_back(1);
+    op_case.optional_outputs.push_back(1);
+  }
+  // At most as many tiles as output voxels.
+  const auto voxels = static_cast<double>(c.n * volume(y.extent));
+  set_tolerance(op_case, tile, c.geometry.kernel.w, voxels, voxels, true);
+  op_case.description = c.description;
+  check_row_winograd(op_case);
+}
+
 void check_all(const RowCase& c) {
   for (const Convolution tile : kTiles) {
     check_forward(c, tile);
+    check_weight_gradient(c, tile);
     if (c.geometry.stride == Extent3{1, 1, 1}) check_data_gradient(c, tile);
   }
 }
@@ -106,7 +127,11 @@ TEST(RowWinograd, keeps_the_operator_contract_for_every_extent) {
   check_all({"one voxel", 1, 3, 16, {1, 1, 1}, kWide});
   check_all({"one column", 1, 3, 16, {1, 13, 1}, kWide});
   check_all({"several bands, blocks of tiles", 1, 1, 5, {1, 70, 81}, kWide});
+  const RowCase strips{"several strips", 1, 4, 5, {1, 6, 1600}, kWide};
+  check_forward(strips, Convolution::winograd4);
+  check_weight_gradient(strips, Convolution::winograd4);
   check_all({"3-D", 1, 1, 16, {5, 7, 9}, kDeep});
+  check_all({"3-D, several blocks of tiles", 1, 2, 16, {3, 5, 31}, kDeep});
   check_all({"several slabs and bands", 1, 1, 5, {19, 37, 11}, kDeep});
 }
 

@@ -39,11 +39,12 @@ struct RowWinogradInput {
   const float* shift;    ///< likewise; nullptr: 0
   float slope;
   int32_t num_tiles;
-  float* buffer;          ///< kRowBuffer floats
+  float* buffer;          ///< row_winograd_buffer() floats
   float* records;         ///< [channel][tile]
   int64_t records_pitch;  ///< floats from a channel to the next
 };
-inline constexpr int64_t kRowBuffer = kRowTilesTogether * 6 + 16;
+/// For tiles of so many outputs in all.
+constexpr int64_t row_winograd_buffer(int64_t outputs) { return outputs + 16; }
 WM_DECLARE_PER_ISA(void row_winograd_input(const RowWinogradInput& input);)
 
 /// Rows that will be read soon, of every channel, asked for in passing.

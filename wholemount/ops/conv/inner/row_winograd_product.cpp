@@ -108,8 +108,8 @@ void row_winograd_product(const RowWinogradProduct& product) {
     for (int32_t i = point; i < ahead.rows * ahead.channels; i += product.points) {
       const float* row =
           ahead.begin + i / ahead.rows * ahead.channel_pitch + i % ahead.rows * ahead.row_pitch;
-      for (int64_t k = 0; k < ahead.count; k += 16) __builtin_prefetch(row + k, 0, 3);
-      __builtin_prefetch(row + ahead.count - 1, 0, 3);
+      for (int64_t k = 0; k < ahead.count; k += 16) __builtin_prefetch(row + k, 0, 2);
+      __builtin_prefetch(row + ahead.count - 1, 0, 2);
     }
     product.row_taps == 3 ? sum_all_tiles<3>(product, point) : sum_all_tiles<5>(product, point);
   }

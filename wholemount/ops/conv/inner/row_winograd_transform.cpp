@@ -127,7 +127,9 @@ struct RowTransforms {
       const LoadTransform16 transform{F16::set1(input.scale != nullptr ? input.scale[c] : 1.0F),
                                       F16::set1(input.shift != nullptr ? input.shift[c] : 0.0F),
                                       F16::set1(input.slope)};
-      for (int64_t i = 0; i < kRowBuffer; ++i) input.buffer[i] = 0.0F;
+      const int64_t end = input.zeros_before + input.count;
+      for (int64_t i = 0; i < input.zeros_before; ++i) input.buffer[i] = 0.0F;
+      for (int64_t i = end; i < voxels; ++i) input.buffer[i] = 0.0F;
       for (int64_t i = 0; i < input.count; i += 16) {
         const F16 x = load_some(source + i, input.count - i);
         store_some(input.transformed ? transform.apply(x) : x,
