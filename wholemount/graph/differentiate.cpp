@@ -111,7 +111,7 @@ void differentiate(GraphBuilder& builder, const std::vector<ValueId>& losses,
     }
     for (NodeId id = begin; id < end; ++id) {
       // A copy: differentiate() appends to the node list.
-      const Node node = node_at(id);
+      const Node node = node_at(id);  // NOLINT(performance-unnecessary-copy-initialization)
       builder.set_sample(node.sample);
       builder.set_layer(node.layer);
       node.op->differentiate(node, scope);

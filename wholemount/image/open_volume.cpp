@@ -1,5 +1,6 @@
 #include <array>
 #include <cstring>
+#include <string_view>
 
 #include "wholemount/image/nifti_reader.h"
 #include "wholemount/image/png_reader.h"
@@ -12,14 +13,15 @@ std::unique_ptr<VolumeReader> open_volume(const std::string& path) {
   std::unique_ptr<ByteSource> source = open_byte_source(path);
   std::array<std::byte, 8> first{};
   const size_t count = source->read_some(0, first);
-  const auto begins_with = [&](const char* magic, size_t length) {
-    return count >= length && std::memcmp(first.data(), magic, length) == 0;
+  const auto begins_with = [&](std::string_view magic) {
+    return count >= magic.size() && std::memcmp(first.data(), magic.data(), magic.size()) == 0;
   };
-  if (begins_with("II*\0", 4) || begins_with("MM\0*", 4) || begins_with("II+\0", 4) ||
-      begins_with("MM\0+", 4)) {
+  using std::string_view_literals::operator""sv;
+  if (begins_with("II*\0"sv) || begins_with("MM\0*"sv) || begins_with("II+\0"sv) ||
+      begins_with("MM\0+"sv)) {
     return std::make_unique<TiffReader>(std::move(source));
   }
-  if (begins_with("\x89PNG\r\n\x1a\n", 8)) return std::make_unique<PngReader>(std::move(source));
+  if (begins_with("\x89PNG\r\n\x1a\n")) return std::make_unique<PngReader>(std::move(source));
   // By path: the header may stand in a file of its own.
   return std::make_unique<NiftiReader>(path);
 }

@@ -24,7 +24,8 @@ struct Change {
   /// inputs of the step are read back for it.
   bool brief = false;
   friend bool operator==(const Change&, const Change&) = default;
-  friend auto operator<=>(const Change&, const Change&) = default;
+  friend auto operator<=>(const Change&,
+                          const Change&) = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
 /// Whether the value read may come back that way: recomputed where its step can be repeated, by way

@@ -23,7 +23,8 @@ struct Use {
   int32_t reader = kNone;  ///< tape step that reads
   int32_t anchor = kNone;  ///< tape step it runs for; = reader unless the reader is run again
   friend bool operator==(const Use&, const Use&) = default;
-  friend auto operator<=>(const Use&, const Use&) = default;
+  friend auto operator<=>(const Use&,
+                          const Use&) = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
 /// What the search decides about a tape. No entries: every value is kept from the step that writes

@@ -9,7 +9,7 @@ InferencePrograms::InferencePrograms(Network network, InferenceSpec inference, P
                                      TimeModel time)
     : network_(std::move(network)),
       inference_(std::move(inference)),
-      spec_(spec),
+      spec_(std::move(spec)),
       time_(std::move(time)) {}
 
 const InferenceProgram& InferencePrograms::get(const Extent3& extent) {

@@ -68,13 +68,13 @@ class Study {
     const std::vector<ParameterSpec> parameters =
         programs_.get(job.network.divisor).graph.graph->parameters;
     const std::filesystem::path folder(spec_.run_folder);
-    const std::filesystem::path model = folder / RunFolderNames::model;
+    const std::filesystem::path model = folder / RunFolderNames::kModel;
     if (std::filesystem::exists(model)) {
       store_ = std::make_unique<ParameterStore>(parameters, ParameterBlocks{});
       load_weights(SafetensorsFile(model.string()), *store_);
       return "the run's model.safetensors";
     }
-    const std::filesystem::path checkpoints = folder / RunFolderNames::checkpoint;
+    const std::filesystem::path checkpoints = folder / RunFolderNames::kCheckpoint;
     if (!has_checkpoint(checkpoints)) {
       throw FileError(model.string(), "no such file, and the run has no checkpoint yet either");
     }

@@ -41,7 +41,7 @@ class ReportBuilder {
                        curves_section(run_) + resources_section(run_) + timeline +
                        (classifies() ? classification_sections() : validation_sections()) +
                        configuration_section(run_);
-    result_.page = (std::filesystem::path(spec_.run_folder) / RunFolderNames::report).string();
+    result_.page = (std::filesystem::path(spec_.run_folder) / RunFolderNames::kReport).string();
     write_file_atomically(result_.page, html_page("Run " + run_.name + " - Wholemount", body));
     return std::move(result_);
   }

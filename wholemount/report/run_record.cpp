@@ -145,18 +145,18 @@ RunRecord read_run_record(const std::string& folder) {
   if (record.name.empty()) {  // "runs/last/"
     record.name = std::filesystem::absolute(path).lexically_normal().parent_path().filename();
   }
-  const std::optional<std::string> config = read_text(path / RunFolderNames::config);
+  const std::optional<std::string> config = read_text(path / RunFolderNames::kConfig);
   if (!config) {
-    throw FileError((path / RunFolderNames::config).string(),
+    throw FileError((path / RunFolderNames::kConfig).string(),
                     "cannot be read; wanted the folder that `wholemount train --out` wrote");
   }
   record.config_text = *config;
-  record.config = parse_config(*config, (path / RunFolderNames::config).string());
-  if (const auto json = read_object(path / RunFolderNames::plan)) record.plan = plan_of(*json);
-  if (const auto json = read_object(path / RunFolderNames::summary)) {
+  record.config = parse_config(*config, (path / RunFolderNames::kConfig).string());
+  if (const auto json = read_object(path / RunFolderNames::kPlan)) record.plan = plan_of(*json);
+  if (const auto json = read_object(path / RunFolderNames::kSummary)) {
     record.summary = summary_of(*json);
   }
-  read_log(path / RunFolderNames::log, record);
+  read_log(path / RunFolderNames::kLog, record);
   return record;
 }
 

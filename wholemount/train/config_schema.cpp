@@ -299,7 +299,7 @@ Rules train_rules() {
   std::vector<std::pair<std::string, KernelChoice>> kernels;
   for (const KernelChoiceName& one : kernel_choices()) kernels.emplace_back(one.name, one.choice);
   rules.push_back(
-      counted_if(choice<KernelChoice>("train.kernels", WM_MEMBER(train.kernels), std::move(kernels),
+      counted_if(choice<KernelChoice>("train.kernels", WM_MEMBER(train.kernels), kernels,
                                       "Kernels to use, for comparisons; --kernels"),
                  [](const RunConfig& c) { return c.train.kernels != KernelChoice::best; }));
   append(target_rules());

@@ -130,12 +130,12 @@ TEST_F(EventFiles, a_run_log_writes_both_files_and_cuts_the_first) {
     log.append({{"kind", "step"}, {"step", 2}, {"loss", 0.25}});
   }
   RunFolder run(folder, RunFolder::Mode::resume);
-  const auto events = fs::file_size(folder / RunFolderNames::events);
+  const auto events = fs::file_size(folder / RunFolderNames::kEvents);
   const RunLog log(run, 1);
-  std::ifstream stream(folder / RunFolderNames::log);
+  std::ifstream stream(folder / RunFolderNames::kLog);
   std::string lines{std::istreambuf_iterator<char>(stream), {}};
   EXPECT_EQ(lines, "{\"kind\":\"step\",\"step\":1,\"loss\":0.5}\n");
-  EXPECT_EQ(fs::file_size(folder / RunFolderNames::events), events + kStartBytes);
+  EXPECT_EQ(fs::file_size(folder / RunFolderNames::kEvents), events + kStartBytes);
 }
 
 }  // namespace

@@ -135,7 +135,7 @@ class Training {
   }
 
   void restore_or_initialise() {
-    const auto folder = folder_->file(RunFolderNames::checkpoint);
+    const auto folder = folder_->file(RunFolderNames::kCheckpoint);
     if (spec_.resume && has_checkpoint(folder)) {
       const LoadedCheckpoint loaded = load_checkpoint(folder, net_spec_, *store_);
       if (!loaded.warning.empty()) {
@@ -158,8 +158,8 @@ class Training {
       state_.config_digest = config_digest(config_);
       state_.data_digest = data_.data_digest;
       state_.net_spec = net_spec_;
-      folder_->write(RunFolderNames::config, to_toml(portable_config()));
-      folder_->write(RunFolderNames::plan, plan_json(job_, plan_).dump(2) + "\n");
+      folder_->write(RunFolderNames::kConfig, to_toml(portable_config()));
+      folder_->write(RunFolderNames::kPlan, plan_json(job_, plan_).dump(2) + "\n");
     }
     log_ = std::make_unique<RunLog>(*folder_, state_.step);
   }
@@ -168,7 +168,7 @@ class Training {
   /// keeps those it has.
   void fit_intensity() {
     if (!needs_intensity_fit(config_)) return;
-    const std::string path = folder_->file(RunFolderNames::intensity).string();
+    const std::string path = folder_->file(RunFolderNames::kIntensity).string();
     std::error_code ignored;
     if (spec_.resume && std::filesystem::exists(path, ignored)) {
       std::ifstream file(path, std::ios::binary);
@@ -178,7 +178,7 @@ class Training {
     } else {
       const double begin = monotonic_seconds();
       fit_ = fit_job_intensity(data_);
-      folder_->write(RunFolderNames::intensity, to_json(*fit_) + "\n");
+      folder_->write(RunFolderNames::kIntensity, to_json(*fit_) + "\n");
       progress_.message(fmt::format("fitted intensities of {} plates in {}", fit_->plates.size(),
                                     duration_text(monotonic_seconds() - begin)));
     }
@@ -392,7 +392,7 @@ class Training {
     CheckpointState state = state_;
     state.seconds = training_seconds();
     folder_->sync_log();
-    save_checkpoint(folder_->file(RunFolderNames::checkpoint), state, *store_);
+    save_checkpoint(folder_->file(RunFolderNames::kCheckpoint), state, *store_);
     last_checkpoint_seconds_ = monotonic_seconds();
   }
 
@@ -421,7 +421,7 @@ class Training {
 
   TrainSummary finish(const std::string& status) {
     progress_.finish();
-    save_model(folder_->file(RunFolderNames::model).string(), {portable_config(), job_.task, fit_},
+    save_model(folder_->file(RunFolderNames::kModel).string(), {portable_config(), job_.task, fit_},
                *store_);
     TrainSummary summary;
     summary.status = status;
@@ -439,7 +439,7 @@ class Training {
     summary.images_per_second =
         static_cast<double>(images_done_) / (monotonic_seconds() - begin_seconds_);
     summary.measured_peak_bytes = process_memory().peak_resident_bytes;
-    folder_->write(RunFolderNames::summary, summary_json(summary).dump(2) + "\n");
+    folder_->write(RunFolderNames::kSummary, summary_json(summary).dump(2) + "\n");
     return summary;
   }
 

@@ -44,7 +44,7 @@ std::string read_text(const fs::path& path) {
 }
 
 int lock_folder(const fs::path& folder) {
-  const fs::path path = folder / RunFolderNames::lock;
+  const fs::path path = folder / RunFolderNames::kLock;
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) {
     fail(path, "be opened");
@@ -77,15 +77,15 @@ int lock_folder(const fs::path& folder) {
 // What makes a folder hold a run; empty when it holds none.
 std::string traces_of_run(const fs::path& folder) {
   std::error_code ignored;
-  if (has_checkpoint(folder / RunFolderNames::checkpoint)) {
+  if (has_checkpoint(folder / RunFolderNames::kCheckpoint)) {
     return "a checkpoint";
   }
-  if (fs::exists(folder / RunFolderNames::summary, ignored)) {
-    return RunFolderNames::summary;
+  if (fs::exists(folder / RunFolderNames::kSummary, ignored)) {
+    return RunFolderNames::kSummary;
   }
-  const fs::path log = folder / RunFolderNames::log;
+  const fs::path log = folder / RunFolderNames::kLog;
   if (fs::exists(log, ignored) && fs::file_size(log, ignored) > 0) {
-    return RunFolderNames::log;
+    return RunFolderNames::kLog;
   }
   return {};
 }
@@ -141,7 +141,7 @@ void RunFolder::write(const char* name, std::string_view content) const {
 
 void RunFolder::append_log(std::string_view json_line) {
   WM_CHECK(json_line.find('\n') == std::string_view::npos, "a log entry is one line");
-  const fs::path path = file(RunFolderNames::log);
+  const fs::path path = file(RunFolderNames::kLog);
   if (log_descriptor_ < 0) {
     log_descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (log_descriptor_ < 0) {
@@ -154,7 +154,7 @@ void RunFolder::append_log(std::string_view json_line) {
 
 void RunFolder::sync_log() {
   if (log_descriptor_ >= 0 && ::fdatasync(log_descriptor_) != 0) {
-    fail(file(RunFolderNames::log), "be made durable");
+    fail(file(RunFolderNames::kLog), "be made durable");
   }
 }
 
@@ -163,7 +163,7 @@ void RunFolder::cut_log(int64_t step) {
     ::close(log_descriptor_);
     log_descriptor_ = -1;
   }
-  const fs::path path = file(RunFolderNames::log);
+  const fs::path path = file(RunFolderNames::kLog);
   const std::string text = read_text(path);
   size_t kept = 0;
   while (kept < text.size()) {
@@ -190,7 +190,7 @@ void RunFolder::cut_log(int64_t step) {
 
 std::optional<std::string> RunFolder::summary_status() const {
   const auto summary =
-      nlohmann::json::parse(read_text(file(RunFolderNames::summary)), nullptr, false);
+      nlohmann::json::parse(read_text(file(RunFolderNames::kSummary)), nullptr, false);
   if (!summary.is_object() || !summary.contains("status") || !summary["status"].is_string()) {
     return std::nullopt;
   }

@@ -10,16 +10,16 @@ namespace wholemount {
 
 /// Names inside a run folder.
 struct RunFolderNames {
-  static constexpr const char* config = "config.toml";        ///< resolved configuration
-  static constexpr const char* intensity = "intensity.json";  ///< fitted before training
-  static constexpr const char* plan = "plan.json";            ///< what was predicted
-  static constexpr const char* log = "log.jsonl";             ///< one object per step or evaluation
-  static constexpr const char* events = "events.out.tfevents";  ///< the log for TensorBoard
-  static constexpr const char* checkpoint = "checkpoint";       ///< folder, see checkpoint.h
-  static constexpr const char* model = "model.safetensors";
-  static constexpr const char* summary = "summary.json";  ///< written when the run ends
-  static constexpr const char* report = "report.html";
-  static constexpr const char* lock = ".lock";
+  static constexpr const char* kConfig = "config.toml";        ///< resolved configuration
+  static constexpr const char* kIntensity = "intensity.json";  ///< fitted before training
+  static constexpr const char* kPlan = "plan.json";            ///< what was predicted
+  static constexpr const char* kLog = "log.jsonl";  ///< one object per step or evaluation
+  static constexpr const char* kEvents = "events.out.tfevents";  ///< the log for TensorBoard
+  static constexpr const char* kCheckpoint = "checkpoint";       ///< folder, see checkpoint.h
+  static constexpr const char* kModel = "model.safetensors";
+  static constexpr const char* kSummary = "summary.json";  ///< written when the run ends
+  static constexpr const char* kReport = "report.html";
+  static constexpr const char* kLock = ".lock";
 };
 
 /// The folder a training run writes to, locked for this process: while one RunFolder exists no

@@ -35,8 +35,8 @@ class RunFolders : public ::testing::Test {
 
 TEST_F(RunFolders, folder_is_made_with_parents_and_files_are_replaced) {
   const RunFolder run(folder_, RunFolder::Mode::fresh);
-  run.write(RunFolderNames::config, "a = 1\n");
-  run.write(RunFolderNames::config, "a = 2\n");
+  run.write(RunFolderNames::kConfig, "a = 1\n");
+  run.write(RunFolderNames::kConfig, "a = 2\n");
   EXPECT_EQ(read("config.toml"), "a = 2\n");
 }
 
@@ -75,7 +75,7 @@ TEST_F(RunFolders, lock_does_not_outlive_a_killed_process) {
 TEST_F(RunFolders, folder_with_a_run_needs_resume) {
   {
     RunFolder run(folder_, RunFolder::Mode::fresh);
-    run.write(RunFolderNames::config, "");
+    run.write(RunFolderNames::kConfig, "");
   }
   {
     // A run that failed before its first step is no obstacle.
@@ -85,7 +85,7 @@ TEST_F(RunFolders, folder_with_a_run_needs_resume) {
   EXPECT_THROW(RunFolder(folder_, RunFolder::Mode::fresh), ConfigError);
   {
     const RunFolder run(folder_, RunFolder::Mode::resume);
-    run.write(RunFolderNames::summary, R"({"status": "done"})");
+    run.write(RunFolderNames::kSummary, R"({"status": "done"})");
     EXPECT_EQ(run.summary_status(), "done");
   }
   fs::remove(folder_ / "log.jsonl");

@@ -19,7 +19,8 @@ RunFolder& cut(RunFolder& folder, int64_t step) {
 }  // namespace
 
 RunLog::RunLog(RunFolder& folder, int64_t step)
-    : folder_(cut(folder, step)), events_(folder.file(RunFolderNames::events).string(), step + 1) {}
+    : folder_(cut(folder, step)),
+      events_(folder.file(RunFolderNames::kEvents).string(), step + 1) {}
 
 void RunLog::append(const nlohmann::ordered_json& entry) {
   folder_.append_log(entry.dump());

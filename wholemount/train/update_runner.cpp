@@ -8,7 +8,10 @@ namespace wholemount {
 
 UpdatePrograms::UpdatePrograms(Network network, SegmentationLossSpec loss, PlanSpec spec,
                                TimeModel time)
-    : network_(std::move(network)), loss_(std::move(loss)), spec_(spec), time_(std::move(time)) {}
+    : network_(std::move(network)),
+      loss_(std::move(loss)),
+      spec_(std::move(spec)),
+      time_(std::move(time)) {}
 
 const UpdateProgram& UpdatePrograms::get(std::span<const Extent3> extents) {
   const auto known = std::find_if(programs_.begin(), programs_.end(), [&](const auto& program) {

@@ -146,8 +146,8 @@ class FastStatisticsKernel final : public StatisticsKernel {
         for (int64_t slab = 0; slab < tasks.num_slabs(); ++slab) {
           const int64_t local = tasks.task(channel / width_, slab);
           const double* part = partial(first_task_[sample] + local, args) + channel % width_;
-          all.merge(
-              {static_cast<double>(tasks.num_elements(local) / width_), part[0], part[width_]});
+          const int64_t voxels = tasks.num_elements(local) / width_;
+          all.merge({static_cast<double>(voxels), part[0], part[width_]});
         }
       }
       moments[channel] = all;
