@@ -126,6 +126,15 @@ def picture(step):
     return "\n".join(out) + "\n"
 
 
+def finish_of(step):
+    """What an update does once, beside its nodes."""
+    seconds = step.data["finish_seconds"]
+    if seconds < 1e-4:
+        return []
+    return [f"Once an update, {seconds * 1e3:.0f} ms: the dense layers' gradients from the factors that "
+            "each field left.", ""]
+
+
 def section(step, image):
     data = step.data
     lines = [f"## {step.name}", "",
@@ -156,6 +165,7 @@ def section(step, image):
               f"| {sum(n['bytes'] for n in step.nodes) / step.seconds / 1e9:.1f} "
               f"| {total_limit * 1e3:.1f} | {total_limit / step.seconds:.2f} |", "",
               f"Outside convolutions: {100 * outside / step.seconds:.1f} % of the step.", "",
+              *finish_of(step),
               "What is left: the nodes that lose most against their limit.", "",
               "| node | kernel | GFLOP | GB | ms | limit ms | bound by |",
               "|---|---|---:|---:|---:|---:|---|"]
