@@ -193,30 +193,12 @@ void RowWinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs
   load.columns = scratch.columns;
   load.buffer = scratch.buffer;
   load.records = scratch.records;
-  const int64_t tiles = divide_up(problem_.geometry.w.count, shape_.outputs);
-  for (load.first_tile = 0; load.first_tile < tiles; load.first_tile += source_.strip_tiles()) {
-    load.tiles = static_cast<int32_t>(std::min(source_.strip_tiles(), tiles - load.first_tile));
-    source_.begin(load);
-    correlate_tiles(load, scratch, args);
-  }
-  stream_fence();
-}
-
-void RowWinogradCorrelationKernel::correlate_tiles(RowWinogradSource::Load& load,
-                                                   const Scratch& scratch,
-                                                   const KernelArgs& args) const {
-  const Extent3 size = load.box.extent();
-  for (int64_t d = 0; d < size.d; ++d) {
-    for (int64_t row = 0; row < size.h; row += kRowsTogether) {
-      source_.load(load, isa_, d, row);
-      for (int64_t tile = 0; tile < load.tiles; tile += kRowTilesTogether) {
-        source_.point_rows(load, d, row, tile, scratch.rows);
-        for (size_t block = 0; block < destination_blocks_.size(); ++block) {
-          correlate_rows(load, d, row, tile, block, scratch, args);
-        }
-      }
+  source_.for_each_block(load, isa_, scratch.rows, [&](int64_t d, int64_t row, int64_t tile) {
+    for (size_t block = 0; block < destination_blocks_.size(); ++block) {
+      correlate_rows(load, d, row, tile, block, scratch, args);
     }
-  }
+  });
+  stream_fence();
 }
 
 void RowWinogradCorrelationKernel::correlate_rows(const RowWinogradSource::Load& load, int64_t d,

@@ -48,9 +48,6 @@ class RowWinogradCorrelationKernel : public Kernel {
   void choose_boxes();
   [[nodiscard]] Task task_at(int64_t task) const;
   void transform_weights(size_t block, const KernelArgs& args) const;
-  /// The tiles of load over the whole box.
-  void correlate_tiles(RowWinogradSource::Load& load, const Scratch& scratch,
-                       const KernelArgs& args) const;
   /// kRowsTogether rows from `row` of the box on and tiles from `tile` of the strip on, of one
   /// destination block.
   void correlate_rows(const RowWinogradSource::Load& load, int64_t d, int64_t row, int64_t tile,

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "wholemount/ops/conv/tile_choice.h"
+
 namespace wholemount {
 
 namespace {
@@ -52,34 +54,15 @@ std::string row_winograd_geometry_refusal(const CorrelationGeometry& g) {
 
 std::optional<RowTileShape> choose_row_tile(const CorrelationGeometry& g, int64_t channels,
                                             Convolution asked) {
-  // By rising number of outputs: what winograd2, winograd24 and winograd4 name.
   using Tiles = std::array<RowTileShape, 3>;
   constexpr Tiles kThree{kTwoOfThree, kFourOfThree, kFourOfThree};
   constexpr Tiles kFive{kTwoOfFive, kFourOfFive, kSixOfFive};
   const auto taps = static_cast<int64_t>(g.w.classes.front().taps.size());
   const Tiles& tiles = taps == 3 ? kThree : kFive;
-  switch (asked) {
-    case Convolution::direct:
-      return {};
-    case Convolution::winograd2:
-      return tiles[0];
-    case Convolution::winograd24:
-      return tiles[1];
-    case Convolution::winograd4:
-      return tiles[2];
-    case Convolution::best:
-      break;
-  }
-  double least = static_cast<double>(volume(g.kernel) * channels) *
-                 static_cast<double>(g.h.count * (g.w.count + taps - 1));
-  std::optional<RowTileShape> best;
-  for (auto tile = tiles.rbegin(); tile != tiles.rend(); ++tile) {
-    const double cost = tile_cost(g, channels, *tile);
-    if (cost >= least) continue;
-    least = cost;
-    best = *tile;
-  }
-  return best;
+  const double direct = static_cast<double>(volume(g.kernel) * channels) *
+                        static_cast<double>(g.h.count * (g.w.count + taps - 1));
+  return choose_tile(tiles, asked, direct,
+                     [&](const RowTileShape& tile) { return tile_cost(g, channels, tile); });
 }
 
 }  // namespace wholemount

@@ -57,7 +57,7 @@ void RowWinogradSource::begin(Load& load) const {
   row.records_pitch = channel_pitch();
 }
 
-void RowWinogradSource::load(Load& load, Isa isa, int64_t d, int64_t row) const {
+void RowWinogradSource::bring(Load& load, Isa isa, int64_t d, int64_t row) const {
   const int64_t first = d * load.geometry->d.source_step;
   if (planes_ == 1) {
     const int64_t from = row == 0 ? 0 : load.rows;

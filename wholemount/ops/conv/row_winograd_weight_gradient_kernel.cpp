@@ -86,38 +86,20 @@ void RowWinogradWeightGradientKernel::sum_part(const Task& task, const KernelArg
   load.columns = scratch.columns;
   load.buffer = scratch.buffer;
   load.records = scratch.records;
-  const int64_t tiles = divide_up(problem_.geometry.w.count, shape_.outputs);
   for (load.n = 0; load.n < problem_.coarse.n; ++load.n) {
     for (int64_t h = task.box.begin.h; h < task.box.end.h; h += kBandRows) {
       load.box = task.box;
       load.box.begin.h = h;
       load.box.end.h = std::min(h + kBandRows, task.box.end.h);
       load.source = problem_.geometry.source_box(load.box);
-      for (load.first_tile = 0; load.first_tile < tiles; load.first_tile += source_.strip_tiles()) {
-        load.tiles = static_cast<int32_t>(std::min(source_.strip_tiles(), tiles - load.first_tile));
-        source_.begin(load);
-        sum_tiles(task, load, scratch, args);
-      }
-    }
-  }
-  transform_sums(task, scratch, args);
-}
-
-void RowWinogradWeightGradientKernel::sum_tiles(const Task& task, RowWinogradSource::Load& load,
-                                                const Scratch& scratch,
-                                                const KernelArgs& args) const {
-  const Extent3 size = load.box.extent();
-  for (int64_t d = 0; d < size.d; ++d) {
-    for (int64_t row = 0; row < size.h; row += kRowsTogether) {
-      source_.load(load, isa_, d, row);
-      for (int64_t tile = 0; tile < load.tiles; tile += kRowTilesTogether) {
-        source_.point_rows(load, d, row, tile, scratch.rows);
+      source_.for_each_block(load, isa_, scratch.rows, [&](int64_t d, int64_t row, int64_t tile) {
         for (size_t block = task.first_coarse; block < task.last_coarse; ++block) {
           sum_rows(task, load, d, row, tile, block, scratch, args);
         }
-      }
+      });
     }
   }
+  transform_sums(task, scratch, args);
 }
 
 void RowWinogradWeightGradientKernel::sum_rows(const Task& task,

@@ -31,9 +31,6 @@ class RowWinogradWeightGradientKernel : public WeightGradientKernel {
   struct Scratch;
 
   void sum_part(const Task& task, const KernelArgs& args) const override;
-  /// The tiles of load over its whole box.
-  void sum_tiles(const Task& task, RowWinogradSource::Load& load, const Scratch& scratch,
-                 const KernelArgs& args) const;
   /// kRowsTogether rows from `row` of the box on and tiles from `tile` of the strip on, of one
   /// coarse block.
   void sum_rows(const Task& task, const RowWinogradSource::Load& load, int64_t d, int64_t row,

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "wholemount/ops/conv/tile_choice.h"
+
 namespace wholemount {
 
 namespace {
@@ -113,7 +115,6 @@ double winograd_cost(const WinogradWork& work, WinogradTile tile) {
 }
 
 std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work, Convolution asked) {
-  // By rising number of outputs: what winograd2, winograd24 and winograd4 name.
   using Tiles = std::array<WinogradTile, 3>;
   constexpr Tiles kDeep{WinogradTile::f222, WinogradTile::f244, WinogradTile::f444};
   constexpr Tiles kFlat{WinogradTile::f122, WinogradTile::f144, WinogradTile::f144};
@@ -121,27 +122,8 @@ std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work, Convo
   const Tiles& tiles = work.kernel == kDeepKernel   ? kDeep
                        : work.kernel == kFlatKernel ? kFlat
                                                     : kWide;
-  switch (asked) {
-    case Convolution::direct:
-      return {};
-    case Convolution::winograd2:
-      return tiles[0];
-    case Convolution::winograd24:
-      return tiles[1];
-    case Convolution::winograd4:
-      return tiles[2];
-    case Convolution::best:
-      break;
-  }
-  double least = direct_cost(work);
-  std::optional<WinogradTile> best;
-  for (auto tile = tiles.rbegin(); tile != tiles.rend(); ++tile) {
-    const double cost = winograd_cost(work, *tile);
-    if (cost >= least) continue;
-    least = cost;
-    best = *tile;
-  }
-  return best;
+  return choose_tile(tiles, asked, direct_cost(work),
+                     [&](WinogradTile tile) { return winograd_cost(work, tile); });
 }
 
 }  // namespace wholemount
