@@ -56,7 +56,7 @@ def mcnn(batch, budget=None):
                                "-" + (f"{round(100 * budget)}pc" if isinstance(budget, float)
                                       else budget))
     return {"name": name, "kind": "mcnn", "settings": [f"train.batch={batch}"], "budget": budget,
-            "spill": budget is not None, "steps": 3}
+            "spill": budget is not None, "steps": 7 if batch < 32 else 3}
 
 
 def configurations():

@@ -194,7 +194,7 @@ void run_plan(const PlanOptions& options) {
   }
   const RunConfig config = cli::read_config(options.config, options.common);
   const int threads = thread_count(options.common);
-  const JobSpec job = job_from_data_or_shape(config);
+  const JobSpec job = job_from_data_or_shape(config, /*with_loading=*/true);
   const PlanSpec spec = plan_spec_from_config(config, threads);
   const TimeModel time = current_time_model(spec.target, threads);
   JobPrograms programs(job, spec, time);
@@ -238,8 +238,10 @@ void add_plan_command(CLI::App& app) {
   add_common_options(*command, options->common);
   command->add_flag("-v,--verbose", options->verbose, "list every node with its kernel and why");
   command
-      ->add_option("--sweep", options->sweep.axes,
-                   "plan every value of a configuration key, KEY=V1,V2,... (repeatable)")
+      ->add_option(
+          "--sweep", options->sweep.axes,
+          "plan every value of a configuration key, KEY=V1,V2,... (repeatable); memory.budget "
+          "alone: from the floor to no budget")
       ->allow_extra_args(false);
   command->add_flag("--measure", options->sweep.measure,
                     "with --sweep: run an update of each, and show measured beside predicted");
@@ -251,7 +253,7 @@ void add_plan_command(CLI::App& app) {
       "  wholemount plan examples/unet_whole_volume.toml --sweep net.filters=16,32,64 \\\n"
       "      --sweep 'data.shape=[48,48,48],[96,96,96],[144,240,240]'\n"
       "  wholemount plan examples/unet_whole_volume.toml --set memory.spill=/scratch \\\n"
-      "      --sweep memory.budget=500M,1G,2G,4G,8G\n"
+      "      --sweep memory.budget\n"
       "  wholemount plan examples/hippocampus.toml --set net.filters=32 --memory 4G -v\n"
       "  wholemount plan examples/unet_whole_volume.toml --json\n"
       "Exit 4 when the plan does not fit the budget.");

@@ -1,8 +1,8 @@
 #include "cli/plan_sweep.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +10,7 @@
 
 #include "cli/job_options.h"
 #include "cli/measured_step.h"
+#include "cli/sweep_axis.h"
 #include "wholemount/base/atomic_file.h"
 #include "wholemount/base/memory.h"
 #include "wholemount/report/line_chart.h"
@@ -24,10 +25,11 @@ namespace wholemount::cli {
 
 namespace {
 
-struct Axis {
-  std::string key;
-  std::vector<std::string> values;
-};
+/// How many budgets a sweep chooses by itself.
+constexpr int kChosenBudgets = 10;
+
+/// What a budget needs above a peak for the same plan: planning leaves some bytes behind.
+constexpr size_t kAmpleBytes = size_t{16} << 20;
 
 /// One combination, planned.
 struct Point {
@@ -37,55 +39,6 @@ struct Point {
   std::optional<MeasuredStep> measured;
   nlohmann::ordered_json json;
 };
-
-/// Commas inside brackets belong to a value: data.shape=[48,48,48],[96,96,96].
-Axis parse_axis(const std::string& text) {
-  Axis axis;
-  const size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    throw ConfigError("--sweep " + text + ": wanted key=value,value,... with a configuration key");
-  }
-  axis.key = text.substr(0, equals);
-  int depth = 0;
-  std::string value;
-  for (const char c : text.substr(equals + 1) + ",") {
-    depth += c == '[' ? 1 : c == ']' ? -1 : 0;
-    if (c != ',' || depth > 0) {
-      value += c;
-      continue;
-    }
-    if (value.empty()) throw ConfigError("--sweep " + text + ": an empty value");
-    axis.values.push_back(std::exchange(value, {}));
-  }
-  return axis;
-}
-
-/// Where a value stands on the x axis: numbers and sizes by value, shapes by thousands of voxels,
-/// anything else by position.
-double position_of(const Axis& axis, size_t index) {
-  const std::string& text = axis.values[index];
-  if (text.front() == '[') {
-    double voxels = 1;
-    const char* next = text.c_str() + 1;
-    for (char* end = nullptr; *next != '\0'; next = *end == '\0' ? end : end + 1) {
-      const double size = std::strtod(next, &end);
-      if (end == next) break;
-      voxels *= size;
-    }
-    return voxels / 1000;
-  }
-  if (axis.key == "memory.budget") {
-    return static_cast<double>(parse_bytes(text)) / static_cast<double>(1U << 20U);
-  }
-  char* end = nullptr;
-  const double number = std::strtod(text.c_str(), &end);
-  return end != text.c_str() && *end == '\0' ? number : static_cast<double>(index + 1);
-}
-
-std::string x_label(const Axis& axis) {
-  if (axis.values.front().front() == '[') return axis.key + " (thousands of voxels)";
-  return axis.key == "memory.budget" ? "memory.budget (MiB)" : axis.key;
-}
 
 Point plan_point(const std::vector<Axis>& axes, std::vector<size_t> choice,
                  const ConfigOptions& base, const CommonOptions& common) {
@@ -113,19 +66,35 @@ Point plan_point(const std::vector<Axis>& axes, std::vector<size_t> choice,
   return point;
 }
 
-std::vector<std::vector<size_t>> combinations(const std::vector<Axis>& axes) {
-  std::vector<std::vector<size_t>> result{{}};
-  for (const Axis& axis : axes) {
-    std::vector<std::vector<size_t>> longer;
-    for (const std::vector<size_t>& prefix : result) {
-      for (size_t i = 0; i < axis.values.size(); ++i) {
-        longer.push_back(prefix);
-        longer.back().push_back(i);
-      }
+/// Fills an axis of budgets without values: from the least that any combination of the other axes
+/// works with to what the largest takes without a budget, each larger by the same factor.
+void choose_budgets(std::vector<Axis>& axes, const ConfigOptions& base,
+                    const CommonOptions& common) {
+  const auto chosen =
+      std::find_if(axes.begin(), axes.end(), [](const Axis& axis) { return axis.values.empty(); });
+  if (chosen == axes.end()) return;
+  std::vector<Axis> others = axes;
+  others.erase(others.begin() + (chosen - axes.begin()));
+  others.push_back({kBudgetKey, {"1", "1000000G"}});
+  size_t least = SIZE_MAX;
+  size_t most = 0;
+  for (std::vector<size_t>& choice : combinations(others)) {
+    const bool floor = choice.back() == 0;
+    const JobPlan plan = plan_point(others, std::move(choice), base, common).plan;
+    if (floor) {
+      least = std::min(least, smallest_budget_bytes(plan));
+    } else {
+      most = std::max(most, plan.memory.peak_bytes() + kAmpleBytes);
     }
-    result = std::move(longer);
   }
-  return result;
+  const double factor = static_cast<double>(most) / static_cast<double>(least);
+  for (int i = 0; i < kChosenBudgets; ++i) {
+    const double bytes = static_cast<double>(least) *
+                         std::pow(factor, static_cast<double>(i) / (kChosenBudgets - 1));
+    const std::string value =
+        std::to_string(static_cast<size_t>(std::ceil(bytes / (1U << 20U)))) + "M";
+    if (chosen->values.empty() || chosen->values.back() != value) chosen->values.push_back(value);
+  }
 }
 
 /// An update in a process of its own, where it fits and its memory is there.
@@ -225,6 +194,7 @@ void run_sweep(const SweepOptions& sweep, const ConfigOptions& config,
                const CommonOptions& common) {
   std::vector<Axis> axes;
   for (const std::string& text : sweep.axes) axes.push_back(parse_axis(text));
+  choose_budgets(axes, config, common);
   std::vector<Point> points;
   for (std::vector<size_t>& choice : combinations(axes)) {
     points.push_back(plan_point(axes, std::move(choice), config, common));

@@ -9,7 +9,9 @@ namespace wholemount::cli {
 
 /// What `plan --sweep` is asked for.
 struct SweepOptions {
-  std::vector<std::string> axes;  ///< "key=v1,v2,..."; every combination is planned
+  /// "key=v1,v2,..."; every combination is planned. "memory.budget" alone: ten budgets from the
+  /// job's floor to what it takes without one.
+  std::vector<std::string> axes;
   std::string figure = "sweep.html";
   bool measure = false;  ///< also run one step of each
 };

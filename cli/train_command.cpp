@@ -84,7 +84,8 @@ void run_train(const TrainOptions& options) {
   }
   spec.threads = thread_count(options.common);
   spec.memory = options.config.memory;
-  const DataJob job = job_from_data(config);
+  DataJob job = job_from_data(config);
+  job.job.case_load_seconds = measure_case_load_seconds(job);
   const TrainSummary summary = train(job, spec);
   const std::string report = report_of(options, summary, spec.threads);
   if (options.common.json) {

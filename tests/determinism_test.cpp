@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "testing/sanitizers.h"
 #include "wholemount/base/rng.h"
 #include "wholemount/nets/mcnn.h"
 #include "wholemount/nets/unet3d.h"
@@ -141,14 +142,14 @@ std::string digest_after_three_updates(const SmallRun& c) {
 
 TEST(Determinism, weights_do_not_depend_on_the_number_of_threads) {
   const std::string one = digest_after_three_updates({.threads = 1});
-  for (const int threads : {2, 3, 8}) {
+  for (const int threads : cases_to_run<int>({3, 2, 8}, 1)) {
     EXPECT_EQ(digest_after_three_updates({.threads = threads}), one) << threads << " threads";
   }
 }
 
 TEST(Determinism, weights_do_not_depend_on_the_micro_batch) {
   const std::string one = digest_after_three_updates({.threads = 2});
-  for (const int64_t micro_batch : {2, 4, 8}) {
+  for (const int64_t micro_batch : cases_to_run<int64_t>({4, 2, 8}, 1)) {
     EXPECT_EQ(digest_after_three_updates({.threads = 2, .micro_batch = micro_batch}), one)
         << "micro-batch " << micro_batch;
   }
@@ -158,7 +159,8 @@ TEST(Determinism, weights_do_not_depend_on_the_micro_batch) {
 TEST(Determinism, weights_of_a_classifier_depend_on_neither_threads_nor_micro_batch) {
   const SmallRun first{.batch = 6, .sum_groups = 4, .classifier = true};
   const std::string one = digest_after_three_updates(first);
-  for (const auto& [threads, micro_batch] : {std::pair{3, 1}, {2, 2}, {1, 3}}) {
+  for (const auto& [threads, micro_batch] :
+       cases_to_run<std::pair<int, int64_t>>({{2, 2}, {3, 1}, {1, 3}}, 1)) {
     SmallRun other = first;
     other.threads = threads;
     other.micro_batch = micro_batch;
@@ -186,8 +188,9 @@ TEST(Determinism, batch_norm_over_the_update_does_not_depend_on_threads_or_shari
 
 TEST(Determinism, weights_do_not_depend_on_the_memory_budget) {
   const std::string unlimited = digest_after_three_updates({.threads = 2, .batch = 4});
-  for (const double budget : {0.0, 0.5}) {
-    for (const auto& [recompute, spill] : {std::pair{true, false}, {false, true}, {true, true}}) {
+  for (const double budget : cases_to_run<double>({0.0, 0.5}, 1)) {
+    for (const auto& [recompute, spill] :
+         cases_to_run<std::pair<bool, bool>>({{true, true}, {true, false}, {false, true}}, 1)) {
       EXPECT_EQ(
           digest_after_three_updates(
               {.threads = 2, .batch = 4, .budget = budget, .recompute = recompute, .spill = spill}),
@@ -201,7 +204,7 @@ TEST(Determinism, batch_norm_over_the_update_does_not_depend_on_the_memory_budge
   SmallRun c{.threads = 2, .micro_batch = 4, .batch = 4, .norm = NormKind::batch};
   const std::string unlimited = digest_after_three_updates(c);
   c.spill = true;
-  for (const double budget : {0.0, 0.3}) {
+  for (const double budget : cases_to_run<double>({0.0, 0.3}, 1)) {
     c.budget = budget;
     EXPECT_EQ(digest_after_three_updates(c), unlimited) << "budget " << budget;
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "testing/sanitizers.h"
 #include "testing/test_ops.h"
 #include "wholemount/base/rng.h"
 #include "wholemount/exec/session.h"
@@ -25,6 +26,8 @@ namespace {
 
 /// Planes of 16 KiB: every tensor of the full size can be streamed.
 constexpr Extent3 kExtent{96, 16, 16};
+
+constexpr const char* kPlansOnly = "planning has one thread";
 
 /// A random net: convolutions of one or two earlier values, rectifiers, sums, pooling followed by
 /// upsampling. Ends in random projections of its last values, and has its gradients.
@@ -170,11 +173,13 @@ TEST_P(MemoryPolicies, keep_the_bits_and_the_budget_of_a_random_net) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, MemoryPolicies, testing::Range<uint64_t>(0, 8));
+INSTANTIATE_TEST_SUITE_P(Seeds, MemoryPolicies,
+                         testing::Range<uint64_t>(0, kThreadSanitizer ? 2 : 8));
 
 /// A search is no proof, so a plan may be a little slower than one with less memory; but one that
 /// does not pack must not fall back to the floor's, which takes twice the time.
 TEST(MemoryPolicies, a_larger_budget_never_plans_a_much_slower_update) {
+  if (kThreadSanitizer) GTEST_SKIP() << kPlansOnly;
   UNet3dSpec net;
   net.filters = 16;
   net.levels = 4;
@@ -273,9 +278,10 @@ TEST_P(HalfPolicy, keeps_the_budget_of_a_random_net_and_nearly_its_gradient) {
   EXPECT_GT(halves, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, HalfPolicy, testing::Range<uint64_t>(0, 6));
+INSTANTIATE_TEST_SUITE_P(Seeds, HalfPolicy, testing::Range<uint64_t>(0, kThreadSanitizer ? 1 : 6));
 
 TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the_gradient) {
+  if (kThreadSanitizer) GTEST_SKIP() << "random nets have used the policy";
   UNet3dSpec net;
   net.filters = 16;
   net.levels = 4;
@@ -304,6 +310,7 @@ TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the
 
 /// Without this the test of random nets could pass because nothing is ever moved.
 TEST(MemoryPolicies, all_of_them_are_used_by_random_nets) {
+  if (kThreadSanitizer) GTEST_SKIP() << kPlansOnly;
   int64_t recomputed = 0;
   int64_t spilled = 0;
   int64_t streamed = 0;

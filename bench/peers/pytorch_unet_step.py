@@ -65,6 +65,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="torch.compile")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
@@ -75,16 +76,18 @@ def main():
     if options.channels_last:
         net = net.to(memory_format=torch.channels_last_3d)
         image = image.to(memory_format=torch.channels_last_3d)
+    run = torch.compile(net) if options.compile else net
     seconds = []
     for round_index in range(options.rounds + 1):
         begin = time.perf_counter()
         net.zero_grad(set_to_none=True)
-        loss_of(net(image), target).backward()
+        loss_of(run(image), target).backward()
         if round_index > 0:
             seconds.append(time.perf_counter() - begin)
     print(json.dumps({
         "framework": "PyTorch " + torch.__version__,
-        "memory_format": "channels_last_3d" if options.channels_last else "contiguous",
+        "memory_format": ("channels_last_3d" if options.channels_last else "contiguous") +
+                         (", compiled" if options.compile else ""),
         "parameters": sum(p.numel() for p in net.parameters()),
         "shape": shape,
         "filters": options.filters,

@@ -2,32 +2,18 @@
 runtimes that read ONNX. Instance norm, transposed decoder; usage: unet_onnx.py MODEL SHAPE OUT.
 """
 
-import json
 import re
-import struct
 import sys
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from safetensors_file import read_safetensors
 
 
 def setting(metadata, key):
     """A number of table [net] in the configuration a model file carries."""
     return float(re.search(rf"^{key} = (\S+)$", metadata["config"], re.MULTILINE).group(1))
-
-
-def read_safetensors(path):
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        payload = file.read()
-    tensors = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            tensors[name] = np.frombuffer(payload[begin:end], np.float32).reshape(entry["shape"])
-    return tensors, header["__metadata__"]
 
 
 class Graph:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One training step of paper A's U-Net, ours, PyTorch's and (with TENSORFLOW=1) TensorFlow's with and
-# without oneDNN, alternately in one run (A B A B):
-#   [TENSORFLOW=1] bench/peers/unet_step.sh [SHAPE] [FILTERS] [THREADS] [REPEATS]
+# without oneDNN, and (with DEBIAN_PYTORCH=1) that of Debian's PyTorch 1.13, alternately in one run
+# (A B A B):
+#   [TENSORFLOW=1] [DEBIAN_PYTORCH=1] bench/peers/unet_step.sh [SHAPE] [FILTERS] [THREADS] [REPEATS]
 # The CPU builds are installed into build/peers-venv and build/peers-tf-venv; the product itself never
 # needs Python.
 set -euo pipefail
@@ -13,6 +14,7 @@ repeats=${4:-2}
 source "$root/bench/peers/venv.sh"
 pytorch=$(peer_python peers-venv torch==2.13.0 numpy)
 if [[ -n ${TENSORFLOW:-} ]]; then tensorflow_python=$(peer_python peers-tf-venv tensorflow-cpu); fi
+if [[ -n ${DEBIAN_PYTORCH:-} ]]; then "$root/tools/install_packages.sh" debian-pytorch; fi
 "$root/run" build >/dev/null
 list="[${shape//x/,}]"
 ours() {
@@ -24,9 +26,10 @@ ours() {
 print_peer() {
   python3 -c 'import json,sys; r=json.load(sys.stdin); print("%-21s %8.3f s  %7.3f GB  (%s)" % (r["framework"], r["step_seconds"], r["peak_bytes"]/1e9, r["memory_format"]))'
 }
+# theirs PYTHON [OPTION...]
 theirs() {
-  "$pytorch" "$root/bench/peers/pytorch_unet_step.py" --shape "$shape" \
-    --filters "$filters" --threads "$threads" --rounds 2 $1 | print_peer
+  "$1" "$root/bench/peers/pytorch_unet_step.py" --shape "$shape" \
+    --filters "$filters" --threads "$threads" --rounds 2 "${@:2}" | print_peer
 }
 tensorflow() {
   TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=$1 "$tensorflow_python" \
@@ -36,9 +39,15 @@ tensorflow() {
 echo "one training step, batch 1, f = $filters, [$shape], $threads threads"
 for ((i = 0; i < repeats; i++)); do
   ours
-  theirs ""
+  theirs "$pytorch"
   ours
-  theirs "--channels-last"
+  theirs "$pytorch" --channels-last
+  ours
+  theirs "$pytorch" --channels-last --compile
+  if [[ -n ${DEBIAN_PYTORCH:-} ]]; then
+    ours
+    theirs /usr/bin/python3
+  fi
   if [[ -n ${TENSORFLOW:-} ]]; then
     tensorflow 1
     tensorflow 0

@@ -18,9 +18,9 @@ namespace fs = std::filesystem;
 class Memory : public ::testing::Test {
  protected:
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "the sanitizer's own bytes are more than the budgets of these tests";
-#endif
+    if (kAddressSanitizer || kThreadSanitizer) {
+      GTEST_SKIP() << "the sanitizer's own bytes are more than the budgets of these tests";
+    }
     const CommandResult made = run_binary(
         {"synth", "brain", folder_ / "data", "--cases", "3", "--shape", "48x64x64", "--seed", "5"});
     ASSERT_EQ(made.exit_code, 0) << made.err;
@@ -154,6 +154,28 @@ TEST_F(Memory, a_sweep_measures_what_it_predicts) {
     EXPECT_NEAR(measured, predicted, 0.05 * predicted + (4 << 20));
     EXPECT_GT(point["measured_step_seconds"].get<double>(), 0);
   }
+}
+
+TEST_F(Memory, a_sweep_chooses_budgets_from_the_floor_to_what_the_job_takes_without_one) {
+  const auto plan_with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {
+        "plan",     folder_ / "config.toml", "--set", "memory.spill=" + spill_.string(), "--json",
+        "--figure", folder_ / "sweep.html"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const CommandResult planned = run_binary(arguments);
+    EXPECT_EQ(planned.exit_code, 0) << planned.err;
+    return planned.json();
+  };
+  const nlohmann::json points = plan_with({"--sweep", "memory.budget"})["points"];
+  ASSERT_EQ(points.size(), 10);
+  for (const nlohmann::json& point : points) EXPECT_TRUE(point["fits"]) << point.dump(2);
+  const CommandResult refused = train("refused", "24M");
+  // Budgets are chosen in whole MiB, upwards.
+  const std::string lowest = points.front()["settings"]["memory.budget"];
+  EXPECT_NEAR(std::stod(lowest), std::stod(smallest_budget(refused)) / (1U << 20U), 1.0) << lowest;
+  // The arena: what a process is beside it grows with what it has planned before.
+  EXPECT_EQ(points.back()["arena_bytes"], plan_with({"--memory", "100G"})["arena_bytes"]);
+  EXPECT_LT(points.back()["step_seconds"], points.front()["step_seconds"]);
 }
 
 TEST_F(Memory, scratch_space_in_memory_is_refused) {

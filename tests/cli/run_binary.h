@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "testing/sanitizers.h"
 #include "wholemount/image/volume_test_support.h"
 
 namespace wholemount::testing {
@@ -28,11 +29,8 @@ inline std::string quoted(const std::string& argument) {
   return text + "'";
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kLimitsAddressSpace = false;  // sanitizers reserve terabytes of it
-#else
-constexpr bool kLimitsAddressSpace = true;
-#endif
+/// Sanitizers reserve terabytes of it.
+constexpr bool kLimitsAddressSpace = !kAddressSanitizer && !kThreadSanitizer;
 
 /// What a command may use at most; 0: no limit.
 struct ResourceLimits {

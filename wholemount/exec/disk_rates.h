@@ -19,8 +19,9 @@ struct DiskRates {
   double compute_share = 0;
 };
 
-/// Writes and reads about 2 GiB within 1 GiB of scratch space in `folder`; takes one to a few
-/// seconds. Throws OutputError as SpillFile does.
+/// Reads and writes 2 GiB, and again both at once, in 4 GiB of scratch space in `folder` (where
+/// less than 32 GiB are free, an eighth of that, at least 1 GiB); takes a few seconds. Throws
+/// OutputError as SpillFile does.
 [[nodiscard]] DiskRates measure_disk_rates(const std::string& folder, ThreadPool& pool);
 
 }  // namespace wholemount

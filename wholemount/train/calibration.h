@@ -13,8 +13,8 @@ namespace wholemount {
 /// Measures this machine for the time model: the multiply-add peak, copy bandwidth, the cost of
 /// starting a phase, and the costs of every kernel class by running training steps of small and
 /// larger nets. Takes well under a minute; needs about 2 GiB (steps that would take more than half
-/// of what is free are left out). The disk measured is that of `disk_folder` (512 MiB of scratch
-/// space); where that cannot be used, the built-in guess stays.
+/// of what is free are left out). The disk measured is that of `disk_folder` (1 to 4 GiB of
+/// scratch space, see measure_disk_rates); where that cannot be used, the built-in guess stays.
 [[nodiscard]] TimeModel calibrate(ThreadPool& pool, const Target& target,
                                   const std::string& disk_folder);
 

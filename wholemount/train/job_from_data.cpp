@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "wholemount/base/clock.h"
+#include "wholemount/base/memory.h"
 #include "wholemount/base/sha256.h"
 
 namespace wholemount {
@@ -16,6 +17,8 @@ namespace {
 /// Largest difference between what the labels hold and a u8 target with an ignore value.
 constexpr size_t kMaxRegions = 7;
 constexpr size_t kMaxClasses = 255;
+
+constexpr double kShortLoadSeconds = 0.2;
 
 std::vector<Extent3> padded_extents(const std::vector<int64_t>& cases,
                                     const std::vector<Extent3>& stored, const ShapeSpec& shape) {
@@ -280,11 +283,41 @@ std::shared_ptr<const IntensityFit> fit_job_intensity(const DataJob& data) {
   return std::make_shared<const IntensityFit>(fit_intensity(data.dataset, data.split, spec));
 }
 
-JobSpec job_from_data_or_shape(const RunConfig& config) {
+double measure_case_load_seconds(const DataJob& data) {
+  LoadSpec load = data.train_load;
+  if (needs_intensity_fit(data.job.config)) {
+    load.normalise.kind = NormaliseKind::zscore;  // what is fitted costs about as much
+    load.correct_light = false;
+  }
+  const auto voxels = [&](int64_t index) {
+    return volume(data.extents[static_cast<size_t>(index)]);
+  };
+  const int64_t largest =
+      *std::max_element(data.split.train.begin(), data.split.train.end(),
+                        [&](int64_t a, int64_t b) { return voxels(a) < voxels(b); });
+  const PageBuffer slot(data.staging.slot_bytes);
+  double seconds = 0;
+  try {
+    // Twice where that is short: the first time memory is touched for the first time.
+    for (int round = 0; round < 2 && seconds < kShortLoadSeconds; ++round) {
+      const double begin = thread_cpu_seconds();
+      static_cast<void>(load_case(data.dataset.cases[static_cast<size_t>(largest)], {largest, 0},
+                                  load, {slot.data(), data.staging.slot_bytes}));
+      seconds = thread_cpu_seconds() - begin;
+    }
+  } catch (const FileError&) {
+    return 0;
+  }
+  return seconds;
+}
+
+JobSpec job_from_data_or_shape(const RunConfig& config, bool with_loading) {
   std::error_code ignored;
   const bool has_data = std::filesystem::exists(config.data.root, ignored);
   if (has_data || !config.data.shape.has_value()) {
-    return job_from_data(config).job;
+    DataJob data = job_from_data(config);
+    if (with_loading) data.job.case_load_seconds = measure_case_load_seconds(data);
+    return std::move(data.job);
   }
   JobSpec job;
   job.config = config;

@@ -30,10 +30,16 @@ struct DataJob {
 /// FileError, ConfigError.
 [[nodiscard]] DataJob job_from_data(const RunConfig& config);
 
+/// CPU seconds of loading one of the largest training cases, measured by loading it, with
+/// augmentation but without what is fitted to the training cases; 0 where it cannot be read, which
+/// is told when it is to be trained on. Takes as long; maps one staging slot meanwhile.
+[[nodiscard]] double measure_case_load_seconds(const DataJob& data);
+
 /// The job of a configuration for planning and benches: from its data set, or, where data.root does
 /// not exist and data.shape is fixed, as if it held one case of that shape (channels as listed, one
-/// output per region, or class of mcnn, of data.target).
-[[nodiscard]] JobSpec job_from_data_or_shape(const RunConfig& config);
+/// output per region, or class of mcnn, of data.target). `with_loading`: its seconds count the
+/// loading of cases (JobSpec::case_load_seconds), as those of training do.
+[[nodiscard]] JobSpec job_from_data_or_shape(const RunConfig& config, bool with_loading = false);
 
 /// Fits what data.normalise and data.illumination want fitted (reads training fields, or controls);
 /// null where nothing is. Throws FileError, ConfigError.

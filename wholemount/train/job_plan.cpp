@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wholemount/base/memory.h"
+#include "wholemount/base/parallel/affinity.h"
 #include "wholemount/ops/bfloat16/bfloat16.h"
 #include "wholemount/plan/kernel_choice.h"
 
@@ -177,6 +178,25 @@ double finish_seconds(const GradientFold& fold, const std::vector<ParameterSpec>
   return std::max(arithmetic, 8.0 * elements / programs.copy_bytes_per_second);
 }
 
+/// What a thread runs before the system lets another one have its core.
+constexpr double kTimeSliceSeconds = 3e-3;
+
+/// Seconds of a sample of the program while another case is loaded: on a core of its own where
+/// there is one, else on those that compute, and never faster than one thread loads. Loading
+/// interrupts one thread; the others take over its tasks in a step much longer than the
+/// interruption, and wait for it at the end of a short one.
+double with_loading(const Program& program, int64_t samples, double load_seconds, int num_threads) {
+  const double seconds = program.seconds / static_cast<double>(samples);
+  if (static_cast<size_t>(num_threads) < thread_affinity().size()) {
+    return std::max(seconds, load_seconds);
+  }
+  const double step_seconds =
+      program.seconds / static_cast<double>(std::max<size_t>(program.steps.size(), 1));
+  const double waiting = kTimeSliceSeconds / (kTimeSliceSeconds + step_seconds);
+  const double share = waiting + (1 - waiting) / num_threads;
+  return std::max(seconds + share * load_seconds, load_seconds);
+}
+
 /// How many samples programs hold beside the usual number: what a micro-batch leaves of a batch,
 /// and an epoch's last update.
 std::set<int64_t> remainders(const JobSpec& job) {
@@ -192,10 +212,16 @@ std::set<int64_t> remainders(const JobSpec& job) {
 
 /// Plans all shapes with the arena budget the programs have, and adds up their bytes and seconds.
 void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& programs,
-                   JobPlan& plan) {
+                   int num_threads, JobPlan& plan) {
   const int64_t per_program = samples_per_program(job);
   const int64_t batch = update_batch(job);
   double case_seconds = 0;
+  int64_t most_voxels = 1;
+  for (const auto& [extent, count] : shapes) most_voxels = std::max(most_voxels, volume(extent));
+  const auto load_seconds = [&](const Extent3& extent) {
+    return job.case_load_seconds * static_cast<double>(volume(extent)) /
+           static_cast<double>(most_voxels);
+  };
   plan.arena_bytes = 0;
   plan.spill_bytes = 0;
   // Samples of one program may have any mix of shapes; the arena is largest when all have the
@@ -205,8 +231,8 @@ void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& p
   for (const auto& [extent, count] : shapes) {
     const std::vector<Extent3> extents(static_cast<size_t>(per_program), extent);
     const UpdateProgram& program = programs.update.get(extents);
-    case_seconds +=
-        program.program->seconds / static_cast<double>(per_program) * static_cast<double>(count);
+    case_seconds += static_cast<double>(count) *
+                    with_loading(*program.program, per_program, load_seconds(extent), num_threads);
     plan.spill_bytes = std::max(plan.spill_bytes, program.program->spill_bytes);
     const size_t arena_bytes = program.program->arena_bytes;
     if (largest == nullptr || volume(extent) > largest_voxels) {
@@ -243,7 +269,7 @@ void plan_programs(const JobSpec& job, const ShapeCounts& shapes, JobPrograms& p
   double evaluation_seconds = 0;
   for (const Extent3& extent : job.validation_extents) {
     const InferenceProgram& program = programs.evaluation.get(extent);
-    evaluation_seconds += program.program->seconds;
+    evaluation_seconds += with_loading(*program.program, 1, load_seconds(extent), num_threads);
     plan.arena_bytes = std::max(plan.arena_bytes, program.program->arena_bytes);
     plan.spill_bytes = std::max(plan.spill_bytes, program.program->spill_bytes);
   }
@@ -317,7 +343,7 @@ JobPlan plan_job(const JobSpec& job, JobPrograms& programs, int num_threads, siz
                               attempt == 0 ? SIZE_MAX : arena_budget - arena_budget / 256);
     }
     programs.set_arena_budget(arena_budget);
-    plan_programs(job, shapes, programs, plan);
+    plan_programs(job, shapes, programs, num_threads, plan);
     plan.memory = memory_beside_arena(job, parameters, plan.blocks, num_threads);
     plan.memory.arena_bytes = whole_pages(plan.arena_bytes);
     const bool smallest = plan.arena_bytes > arena_budget;

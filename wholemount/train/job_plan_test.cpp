@@ -49,5 +49,18 @@ TEST(JobPlan, spill_file_holds_the_smaller_last_update_too) {
   EXPECT_GT(last.spill_bytes, 0U);
 }
 
+TEST(JobPlan, seconds_count_the_loading_of_cases) {
+  JobSpec job = joined_job(4, 2);
+  JobPrograms programs(job, plan_spec_from_config(job.config, 1), default_time_model(1));
+  const double without = plan_job(job, programs, 1).step_seconds;
+  job.case_load_seconds = 1e-3;
+  const double with = plan_job(job, programs, 1).step_seconds;
+  EXPECT_GE(with, without);
+  EXPECT_LE(with, without + 2 * job.case_load_seconds + 1e-9) << "no more than one after the other";
+  // One thread loads, whatever else runs.
+  job.case_load_seconds = 1e3;
+  EXPECT_GE(plan_job(job, programs, 1).step_seconds, 2 * job.case_load_seconds);
+}
+
 }  // namespace
 }  // namespace wholemount

@@ -27,6 +27,7 @@ nlohmann::ordered_json plan_json(const JobSpec& job, const JobPlan& plan) {
                       {"spill", plan.spilled_values},
                       {"half", plan.half_values}};
   json["steps_per_epoch"] = steps_per_epoch(job);
+  json["case_load_seconds"] = job.case_load_seconds;
   json["step_seconds"] = plan.step_seconds;
   json["epoch_seconds"] = plan.epoch_seconds;
   json["total_seconds"] = plan.total_seconds;

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The gradient of one training step of paper A's U-Net, ours beside PyTorch's: the same weights, image,
+# target and loss. Ours is read from what an update of SGD (rate 1, no momentum) takes off the weights.
+#   bench/peers/unet_gradient.sh [SHAPE] [FILTERS] [THREADS]
+# Prints the relative difference (Euclidean norm) of every layer, weight and bias together, and the
+# largest. PyTorch is installed into build/peers-venv; the product itself never needs Python.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+shape=${1:-96x96x96}
+filters=${2:-16}
+threads=${3:-$(nproc)}
+source "$root/bench/peers/venv.sh"
+python=$(peer_python peers-venv torch==2.13.0 numpy)
+wm="$root/build/release/wholemount"
+"$root/run" build >/dev/null
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$wm" synth brain "$work/data" --cases 2 --shape "$shape" --seed 1 >/dev/null 2>&1
+# One case trains, one validates.
+cat >"$work/config.toml" <<TEXT
+[data]
+root = "$work/data"
+channels = ["FLAIR"]
+target = "whole-tumour"
+normalise = "zscore"
+split = { seed = 1, train = 0.5, validation = 0.5, test = 0.0 }
+[net]
+filters = $filters
+[train]
+batch = 1
+loss = [ { name = "dice", weight = 0.7 }, { name = "bce", weight = 0.3 } ]
+schedule = { name = "constant" }
+TEXT
+for rate in 1e-30 1; do
+  "$wm" train "$work/config.toml" --out "$work/rate-$rate" --max-steps 1 --no-report \
+    --threads "$threads" --set "train.optimizer={name=\"sgd\",rate=$rate,momentum=0.0}" >/dev/null 2>&1
+done
+"$wm" evaluate "$work/rate-1" --split train --json >"$work/trained.json" 2>/dev/null
+# The files of the case that trained: its first channel is FLAIR, its labels are the whole tumour.
+read -r image labels < <("$python" - "$work/trained.json" <<'PYTHON'
+import json, sys
+case = json.load(open(sys.argv[1]))["metric_per_case"][0]
+print(case["prediction_file"], case["reference_file"])
+PYTHON
+)
+"$python" "$root/bench/peers/nifti_to_npy.py" "$work/image.npy" "$image"
+"$python" "$root/bench/peers/nifti_to_npy.py" "$work/labels.npy" "$labels"
+"$python" "$root/bench/peers/pytorch_unet_gradient.py" "$work/rate-1e-30/model.safetensors" \
+  "$work/rate-1/model.safetensors" "$work/image.npy" "$work/labels.npy" "$threads"
