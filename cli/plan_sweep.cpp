@@ -134,22 +134,22 @@ std::string chart(const std::vector<Axis>& axes, const std::vector<Point>& point
                   const std::string& title, const std::string& unit, PointValue predicted,
                   PointValue measured) {
   std::map<std::string, ChartSeries> series;
-  const auto add = [&](const Point& point, const std::string& suffix,
+  const auto add = [&](const Point& point, const std::string& what,
                        const std::optional<double>& value) {
     if (!point.fits || !value.has_value()) return;
     std::string name;
     for (size_t a = 1; a < axes.size(); ++a) {
       name += (a == 1 ? "" : ", ") + axes[a].key + " " + axes[a].values[point.choice[a]];
     }
-    name = (name.empty() ? unit : name) + suffix;
+    name += (name.empty() ? "" : ", ") + what;
     ChartSeries& one = series[name];
     one.name = name;
     one.style = ChartSeries::Style::marked;
     one.points.push_back({position_of(axes.front(), point.choice.front()), *value});
   };
   for (const Point& point : points) {
-    add(point, "", predicted(point));
-    add(point, ", measured", measured(point));
+    add(point, "planned", predicted(point));
+    add(point, "measured", measured(point));
   }
   LineChart drawn;
   drawn.title = title;

@@ -176,16 +176,11 @@ class Estimator {
   /// The buffer of an input that output `o` of the step may take over, or kNone.
   [[nodiscard]] int32_t reusable(int32_t index, size_t o) const {
     const ScheduledStep& step = schedule_.steps[static_cast<size_t>(index)];
-    const Node& node = tape_.node_of(static_cast<size_t>(step.tape_step));
-    const ValueId output = node.outputs[o];
-    for (size_t i = 0; i < step.stored.size(); ++i) {
-      const int32_t v = step.stored[i].version;
-      if (v == kNone || tape_.graph->value(node.inputs[i]).stored_as != kNone ||
-          !node.op->may_overwrite(static_cast<int>(i), static_cast<int>(o)) ||
-          last_[static_cast<size_t>(v)] != index ||
-          writing_until_[static_cast<size_t>(v)] == index ||
-          bytes_of(schedule_.versions[static_cast<size_t>(v)]) !=
-              tape_.bytes[static_cast<size_t>(output)]) {
+    for (const InPlace& pair : tape_.steps[static_cast<size_t>(step.tape_step)].in_place) {
+      if (static_cast<size_t>(pair.output) != o) continue;
+      const int32_t v = step.stored[static_cast<size_t>(pair.input)].version;
+      if (v == kNone || last_[static_cast<size_t>(v)] != index ||
+          writing_until_[static_cast<size_t>(v)] == index) {
         continue;
       }
       // The same value must not also be another input of this node.

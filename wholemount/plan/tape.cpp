@@ -72,6 +72,26 @@ TapeStep describe_step(const Graph& graph, NodeId id) {
   return step;
 }
 
+std::vector<InPlace> in_place_pairs(const Graph& graph, const TapeStep& step,
+                                    const std::vector<size_t>& bytes) {
+  std::vector<InPlace> pairs;
+  const Node& node = graph.nodes[static_cast<size_t>(step.node)];
+  for (size_t o = 0; o < step.outputs.size(); ++o) {
+    if (step.outputs[o] == kNone) continue;
+    for (size_t i = 0; i < step.stored.size(); ++i) {
+      // An input that is read through a transform is not what its memory holds.
+      if (step.stored[i] == kNone || graph.value(node.inputs[i]).stored_as != kNone) continue;
+      if (bytes[static_cast<size_t>(step.stored[i])] !=
+              bytes[static_cast<size_t>(step.outputs[o])] ||
+          !node.op->may_overwrite(static_cast<int>(i), static_cast<int>(o))) {
+        continue;
+      }
+      pairs.push_back({static_cast<int32_t>(i), static_cast<int32_t>(o)});
+    }
+  }
+  return pairs;
+}
+
 }  // namespace
 
 Tape make_tape(std::shared_ptr<const Graph> graph, const Target& target, int num_threads,
@@ -116,6 +136,7 @@ Tape make_tape(std::shared_ptr<const Graph> graph, const Target& target, int num
         tape.bytes[static_cast<size_t>(output)] = g.value(output).desc.bytes();
       }
     }
+    step.in_place = in_place_pairs(g, step, tape.bytes);
     for (const ValueId stored : step.stored) {
       if (stored == kNone) {
         continue;

@@ -10,6 +10,12 @@
 
 namespace wholemount {
 
+/// An output that may take over the memory of an input of as many bytes.
+struct InPlace {
+  int32_t input = 0;
+  int32_t output = 0;
+};
+
 /// One node that has to run, with what the planner wants to know about it.
 struct TapeStep {
   NodeId node = kNone;
@@ -23,6 +29,7 @@ struct TapeStep {
   std::vector<ValueId> statistics;
   /// By output of the node: the value written in the arena; kNone for the rest.
   std::vector<ValueId> outputs;
+  std::vector<InPlace> in_place;
   bool backward = false;
   /// May run again for the same bits without side effects: a forward node that writes nothing but
   /// arena values that the caller does not keep.
