@@ -55,6 +55,7 @@ def mcnn(batch, budget=None):
     name = f"mcnn-b{batch}" + ("" if budget is None else
                                "-" + (f"{round(100 * budget)}pc" if isinstance(budget, float)
                                       else budget))
+    # As above: updates of 8 fields are short ones.
     return {"name": name, "kind": "mcnn", "settings": [f"train.batch={batch}"], "budget": budget,
             "spill": budget is not None, "steps": 7 if batch < 32 else 3}
 

@@ -193,7 +193,17 @@ void print_table(const std::vector<Axis>& axes, const std::vector<Point>& points
 void run_sweep(const SweepOptions& sweep, const ConfigOptions& config,
                const CommonOptions& common) {
   std::vector<Axis> axes;
-  for (const std::string& text : sweep.axes) axes.push_back(parse_axis(text));
+  for (const std::string& text : sweep.axes) {
+    Axis axis = parse_axis(text);
+    if (std::any_of(axes.begin(), axes.end(), [&](const Axis& a) { return a.key == axis.key; })) {
+      throw ConfigError("--sweep: " + axis.key + " is given twice; list all its values in one");
+    }
+    if (axis.key == kBudgetKey && !config.memory.empty()) {
+      throw ConfigError(
+          "--sweep memory.budget and --memory both say what the budget is; leave one");
+    }
+    axes.push_back(std::move(axis));
+  }
   choose_budgets(axes, config, common);
   std::vector<Point> points;
   for (std::vector<size_t>& choice : combinations(axes)) {

@@ -20,7 +20,7 @@ struct SweepOptions {
 /// writes a page with both drawn over the first axis. A combination that its memory.budget does not
 /// allow is listed with what it needs. With `measure`, an update of each that fits the memory that
 /// is free runs in a process of its own, and what it took stands beside the prediction. Throws
-/// ConfigError for an axis without values, OutputError.
+/// ConfigError for an axis without values, given twice, or of budgets beside --memory, OutputError.
 void run_sweep(const SweepOptions& sweep, const ConfigOptions& config, const CommonOptions& common);
 
 }  // namespace wholemount::cli

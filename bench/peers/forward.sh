@@ -11,25 +11,14 @@ filters=${2:-16}
 threads=${3:-$(nproc)}
 repeats=${4:-2}
 source "$root/bench/peers/venv.sh"
+source "$root/bench/peers/phantom_job.sh"
 python=$(peer_python peers-forward-venv numpy onnx onnxruntime openvino)
 wm="$root/build/release/wholemount"
 [[ -x $wm ]] || "$root/run" build >/dev/null
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$wm" synth brain "$work/data" --cases 4 --shape "$shape" --seed 1 >/dev/null 2>&1
-cat >"$work/config.toml" <<TEXT
-[data]
-root = "$work/data"
-channels = ["FLAIR"]
-target = "whole-tumour"
-normalise = "zscore"
-split = { seed = 1, train = 0.5, validation = 0.5, test = 0.0 }
-[net]
-filters = $filters
-[train]
-batch = 1
-TEXT
+phantom_job "$work" 4 "$shape" "$filters"
 "$wm" train "$work/config.toml" --out "$work/run" --max-steps 1 --threads "$threads" >/dev/null 2>&1
 image=$(find "$work/data/imagesTr" -name '*.nii.gz' | sort | head -1)
 # The first channel of the four is FLAIR; z-scored over the whole volume, as data.normalise asks.

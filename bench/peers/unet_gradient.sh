@@ -10,28 +10,15 @@ shape=${1:-96x96x96}
 filters=${2:-16}
 threads=${3:-$(nproc)}
 source "$root/bench/peers/venv.sh"
+source "$root/bench/peers/phantom_job.sh"
 python=$(peer_python peers-venv torch==2.13.0 numpy)
 wm="$root/build/release/wholemount"
 "$root/run" build >/dev/null
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$wm" synth brain "$work/data" --cases 2 --shape "$shape" --seed 1 >/dev/null 2>&1
 # One case trains, one validates.
-cat >"$work/config.toml" <<TEXT
-[data]
-root = "$work/data"
-channels = ["FLAIR"]
-target = "whole-tumour"
-normalise = "zscore"
-split = { seed = 1, train = 0.5, validation = 0.5, test = 0.0 }
-[net]
-filters = $filters
-[train]
-batch = 1
-loss = [ { name = "dice", weight = 0.7 }, { name = "bce", weight = 0.3 } ]
-schedule = { name = "constant" }
-TEXT
+phantom_job "$work" 2 "$shape" "$filters"
 for rate in 1e-30 1; do
   "$wm" train "$work/config.toml" --out "$work/rate-$rate" --max-steps 1 --no-report \
     --threads "$threads" --set "train.optimizer={name=\"sgd\",rate=$rate,momentum=0.0}" >/dev/null 2>&1

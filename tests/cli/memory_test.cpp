@@ -178,6 +178,17 @@ TEST_F(Memory, a_sweep_chooses_budgets_from_the_floor_to_what_the_job_takes_with
   EXPECT_LT(points.back()["step_seconds"], points.front()["step_seconds"]);
 }
 
+TEST_F(Memory, a_sweep_of_budgets_refuses_another_word_about_them) {
+  const auto sweep_with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"plan", folder_ / "config.toml", "--sweep",
+                                          "memory.budget"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_binary(arguments);
+  };
+  expect_failure(sweep_with({"--memory", "1G"}), 2, {"--sweep memory.budget", "--memory"});
+  expect_failure(sweep_with({"--sweep", "memory.budget"}), 2, {"memory.budget is given twice"});
+}
+
 TEST_F(Memory, scratch_space_in_memory_is_refused) {
   if (!fs::exists("/dev/shm")) GTEST_SKIP() << "no /dev/shm here";
   spill_ = "/dev/shm";

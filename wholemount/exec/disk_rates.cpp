@@ -71,7 +71,7 @@ class Compute {
   PageBuffer memory_;
 };
 
-/// The two transfer threads with a block of memory each.
+/// The two transfer threads with blocks of memory each.
 class Traffic {
  public:
   Traffic(const std::string& folder, size_t num_blocks)

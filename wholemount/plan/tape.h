@@ -29,7 +29,7 @@ struct TapeStep {
   std::vector<ValueId> statistics;
   /// By output of the node: the value written in the arena; kNone for the rest.
   std::vector<ValueId> outputs;
-  std::vector<InPlace> in_place;
+  std::vector<InPlace> in_place;  ///< by output, then by input
   bool backward = false;
   /// May run again for the same bits without side effects: a forward node that writes nothing but
   /// arena values that the caller does not keep.

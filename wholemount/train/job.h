@@ -42,7 +42,8 @@ struct JobSpec {
   std::vector<Extent3> train_extents;       ///< padded, one per training case
   std::vector<Extent3> validation_extents;  ///< padded, one per validation case
   size_t staging_bytes = 0;                 ///< of the data stream, all slots and buffers
-  /// CPU seconds of loading one training case, which take part in predicted seconds; 0: none.
+  /// CPU seconds of loading one training case, which take part in predicted seconds
+  /// (measure_case_load_seconds); 0: none.
   double case_load_seconds = 0;
 };
 
