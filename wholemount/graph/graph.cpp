@@ -40,6 +40,16 @@ ValueId GraphBuilder::parameter(const ParameterSpec& spec) {
   return id;
 }
 
+std::vector<TensorDesc> GraphBuilder::descs_of(const std::vector<ValueId>& ids) const {
+  std::vector<TensorDesc> descs;
+  descs.reserve(ids.size());
+  for (const ValueId id : ids) {
+    descs.push_back(id == kNone ? TensorDesc{} : desc(id));
+    if (id == kNone) descs.back().n = 0;
+  }
+  return descs;
+}
+
 std::vector<ValueId> GraphBuilder::add(std::shared_ptr<const Op> op, std::vector<ValueId> inputs,
                                        const std::string& name) {
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -58,18 +68,7 @@ std::vector<ValueId> GraphBuilder::add(std::shared_ptr<const Op> op, std::vector
     written_out_.emplace_back(id, copy);
     inputs[i] = copy;
   }
-  std::vector<TensorDesc> descs;
-  descs.reserve(inputs.size());
-  for (const ValueId id : inputs) {
-    if (id == kNone) {
-      TensorDesc absent;
-      absent.n = 0;
-      descs.push_back(absent);
-    } else {
-      descs.push_back(graph_.value(id).desc);
-    }
-  }
-  const std::vector<TensorDesc> outputs = op->infer(descs);
+  const std::vector<TensorDesc> outputs = op->infer(descs_of(inputs));
   Node node;
   node.name = name;
   node.op = std::move(op);
@@ -132,12 +131,7 @@ void GraphBuilder::bind_gradient_factors(ValueId value, ValueId parameter_value)
 
 void GraphBuilder::replace(NodeId id, std::shared_ptr<const Op> op, std::vector<ValueId> inputs) {
   Node& node = graph_.nodes[static_cast<size_t>(id)];
-  std::vector<TensorDesc> descs;
-  for (const ValueId input : inputs) {
-    descs.push_back(input == kNone ? TensorDesc{} : desc(input));
-    if (input == kNone) descs.back().n = 0;
-  }
-  const std::vector<TensorDesc> outputs = op->infer(descs);
+  const std::vector<TensorDesc> outputs = op->infer(descs_of(inputs));
   WM_CHECK(outputs.size() == node.outputs.size(), node.name + " exchanged for another operator");
   for (size_t i = 0; i < outputs.size(); ++i) {
     WM_CHECK(node.outputs[i] == kNone || desc(node.outputs[i]) == outputs[i],
@@ -145,6 +139,41 @@ void GraphBuilder::replace(NodeId id, std::shared_ptr<const Op> op, std::vector<
   }
   node.op = std::move(op);
   node.inputs = std::move(inputs);
+}
+
+std::shared_ptr<const Op> GraphBuilder::op_with_moments(ValueId id) const {
+  const Value& value = graph_.value(id);
+  if (value.stored_as != kNone || value.producer == kNone) return nullptr;
+  const Node& node = graph_.nodes[static_cast<size_t>(value.producer)];
+  if (node.pass != pass_ || node.outputs.front() != id) return nullptr;
+  return node.op->with_moments(descs_of(node.inputs));
+}
+
+bool GraphBuilder::has_moments(ValueId value) const {
+  return std::any_of(moments_.begin(), moments_.end(),
+                     [&](const auto& pair) { return pair.first == value; }) ||
+         op_with_moments(value) != nullptr;
+}
+
+ValueId GraphBuilder::moments(ValueId value) {
+  for (const auto& [of, known] : moments_) {
+    if (of == value) return known;
+  }
+  std::shared_ptr<const Op> op = op_with_moments(value);
+  const std::string name = graph_.value(value).name;
+  WM_CHECK(op != nullptr, name + " comes from an operator that sums no moments");
+  const NodeId producer = graph_.value(value).producer;
+  Node& node = graph_.nodes[static_cast<size_t>(producer)];
+  const std::vector<TensorDesc> outputs = op->infer(descs_of(node.inputs));
+  WM_CHECK(outputs.size() == node.outputs.size() + 1 && outputs.front() == desc(value) &&
+               outputs.back() == moments_desc(desc(value).c),
+           node.name + " exchanged for an operator without moments");
+  const ValueId result = new_value(name + ".moments", outputs.back(), ValueKind::intermediate);
+  graph_.values.back().producer = producer;
+  node.op = std::move(op);
+  node.outputs.push_back(result);
+  moments_.emplace_back(value, result);
+  return result;
 }
 
 void GraphBuilder::drop_output(ValueId value) {

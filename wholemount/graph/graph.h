@@ -126,6 +126,10 @@ class GraphBuilder {
   void bind_gradient_factors(ValueId value, ValueId parameter_value);
   /// Exchanges the operator of a node for one that infers the same outputs from `inputs`.
   void replace(NodeId node, std::shared_ptr<const Op> op, std::vector<ValueId> inputs);
+  /// Whether the node that computes `value` can sum its moments, too (Op::with_moments).
+  [[nodiscard]] bool has_moments(ValueId value) const;
+  /// The moments of `value`, for which has_moments(): one more output of the node that computes it.
+  ValueId moments(ValueId value);
   void keep(ValueId value) { graph_.values[static_cast<size_t>(value)].keep = true; }
   /// Declares that nobody wants this output of a node: it gets no memory and the kernel sees a null
   /// origin.
@@ -139,10 +143,13 @@ class GraphBuilder {
 
  private:
   ValueId new_value(const std::string& name, const TensorDesc& desc, ValueKind kind);
+  [[nodiscard]] std::vector<TensorDesc> descs_of(const std::vector<ValueId>& ids) const;
+  [[nodiscard]] std::shared_ptr<const Op> op_with_moments(ValueId value) const;
 
   Graph graph_;
   std::shared_ptr<const Op> apply_;
   std::vector<std::pair<ValueId, ValueId>> written_out_;  ///< (read-through value, its copy)
+  std::vector<std::pair<ValueId, ValueId>> moments_;      ///< (value, its moments)
   int32_t sample_ = 0;
   int32_t layer_ = 0;
   Pass pass_ = Pass::forward;

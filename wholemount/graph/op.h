@@ -66,6 +66,14 @@ class Op {
     return {};
   }
 
+  /// The operator that does the same for these inputs and has one more output, the last: the
+  /// moments of output 0 over all its voxels (moments_desc), summed while the values are at hand,
+  /// so that a norm need not read the volume again. That output may be left out. Default: none.
+  [[nodiscard]] virtual std::shared_ptr<const Op> with_moments(
+      std::span<const TensorDesc> /*inputs*/) const {
+    return nullptr;
+  }
+
   /// The implementation for these shapes on this target; nullptr for an operator that does nothing
   /// at run time (a value read through a LoadTransform).
   [[nodiscard]] virtual std::shared_ptr<const Kernel> prepare(

@@ -63,7 +63,11 @@ class Scheduler {
       scheduled.statistics[i] = read(step.statistics[i], tape_step, anchor, index).version;
     }
     for (size_t i = 0; i < step.outputs.size(); ++i) {
-      scheduled.outputs[i] = write(step.outputs[i], index, anchor != tape_step, wanted);
+      const bool repeated = anchor != tape_step;
+      // Nobody reads the other outputs of a repetition. They are left out, and so is their work;
+      // all but the first, from which an operator may make them.
+      const bool left_out = repeated && i > 0 && step.outputs[i] != wanted;
+      scheduled.outputs[i] = left_out ? Operand{} : write(step.outputs[i], index, repeated, wanted);
     }
   }
 

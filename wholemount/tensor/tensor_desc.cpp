@@ -66,4 +66,8 @@ TensorDesc statistics_desc(int64_t channels, DType dtype) {
   return TensorDesc::plain(1, StatisticsRow::kNumRows, {1, 1, round_up(channels, 16)}, dtype);
 }
 
+TensorDesc moments_desc(int64_t channels) {
+  return TensorDesc::plain(1, MomentsRow::kNumRows, {1, 1, round_up(channels, 16)}, DType::f64);
+}
+
 }  // namespace wholemount

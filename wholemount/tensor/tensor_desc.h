@@ -60,4 +60,12 @@ struct StatisticsRow {
 };
 [[nodiscard]] TensorDesc statistics_desc(int64_t channels, DType dtype = DType::f32);
 
+/// Rows of the moments of a volume (Op::with_moments): the mean of each channel and the sum of its
+/// squared deviations from it. Plain f64, c = kNumRows, extent {1, 1, round_up(channels, 16)};
+/// lanes beyond `channels` are zero.
+struct MomentsRow {
+  enum : int64_t { mean = 0, m2 = 1, kNumRows = 2 };
+};
+[[nodiscard]] TensorDesc moments_desc(int64_t channels);
+
 }  // namespace wholemount

@@ -88,13 +88,14 @@ std::shared_ptr<const Kernel> make_row_winograd(const Problem& problem, const Ta
                                 std::move(reason));
 }
 
+/// What is wanted beyond the plain result; empty: nothing.
 template <class Problem>
-bool rectifies(const Problem& problem) {
+std::string extras_refusal(const Problem& problem) {
   if constexpr (std::is_same_v<Problem, CorrelationProblem>) {
-    return problem.rectified_input >= 0;
-  } else {
-    return false;
+    if (problem.rectified_input >= 0) return "does not rectify its result";
+    if (problem.moments_output >= 0) return "does not sum the moments of its result";
   }
+  return {};
 }
 
 /// For kernels that write their results as they are.
@@ -102,7 +103,8 @@ template <class Problem>
 std::string plain_refusal(const Problem& problem, const Target& target,
                           std::string (*refusal)(const Problem&)) {
   if (target.reference) return "reference kernels were asked for";
-  return rectifies(problem) ? "does not rectify its result" : refusal(problem);
+  const std::string extras = extras_refusal(problem);
+  return extras.empty() ? refusal(problem) : extras;
 }
 
 template <class Problem>

@@ -79,7 +79,12 @@ class ConvolutionOp : public Op {
 
 class ForwardOp final : public ConvolutionOp {
  public:
-  ForwardOp(ConvKind kind, const ConvGeometry& geometry) : ConvolutionOp(kind, geometry, "") {}
+  ForwardOp(ConvKind kind, const ConvGeometry& geometry, bool sums_moments = false)
+      : ConvolutionOp(kind, geometry, ""), sums_moments_(sums_moments) {}
+
+  [[nodiscard]] std::string attributes() const override {
+    return ConvolutionOp::attributes() + (sums_moments_ ? " moments" : "");
+  }
 
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     WM_CHECK(inputs.size() >= 2, "conv takes weights, bias and inputs");
@@ -100,8 +105,22 @@ class ForwardOp final : public ConvolutionOp {
       throw ShapeError(name_ + ": bias has " + std::to_string(inputs[1].num_elements()) +
                        " values, wanted one per output channel: " + std::to_string(c_out));
     }
-    return {TensorDesc::activation(xs.front().n, c_out, output_extent(xs.front().extent),
-                                   xs.front().dtype)};
+    std::vector<TensorDesc> outputs{TensorDesc::activation(
+        xs.front().n, c_out, output_extent(xs.front().extent), xs.front().dtype)};
+    if (sums_moments_) outputs.push_back(moments_desc(c_out));
+    return outputs;
+  }
+
+  [[nodiscard]] std::shared_ptr<const Op> with_moments(
+      std::span<const TensorDesc> inputs) const override {
+    // The other kernels are for shapes whose outputs are small, or read at the rate of memory.
+    const auto is_plain = [](const TensorDesc& x) { return x.c <= 4; };
+    const std::span<const TensorDesc> xs = inputs.subspan(2);
+    const bool takes = kind_ == ConvKind::conv && !sums_moments_ && inputs[0].n > 4 &&
+                       xs.front().n == 1 && std::none_of(xs.begin(), xs.end(), is_plain) &&
+                       volume(geometry_.kernel) > 1 && geometry_.stride == Extent3{1, 1, 1} &&
+                       volume(output_extent(xs.front().extent)) > 1;
+    return takes ? std::make_shared<ForwardOp>(kind_, geometry_, true) : nullptr;
   }
 
   [[nodiscard]] Box3 input_region(int input, const Box3& output_box,
@@ -122,6 +141,7 @@ class ForwardOp final : public ConvolutionOp {
     problem.first_source = 2;
     problem.weights_input = 0;
     problem.bias_input = context.inputs[1].n == 0 ? -1 : 1;
+    if (sums_moments_ && context.outputs[1].n != 0) problem.moments_output = 1;
     return choose_correlation(problem, context.target);
   }
 
@@ -158,6 +178,8 @@ class ForwardOp final : public ConvolutionOp {
     scope.builder().bind_parameter_gradient(grads[0], node.inputs[0]);
     if (has_bias) scope.builder().bind_parameter_gradient(grads[1], node.inputs[1]);
   }
+
+  bool sums_moments_;
 };
 
 class DataGradientOp final : public ConvolutionOp {

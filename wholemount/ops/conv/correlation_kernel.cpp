@@ -90,6 +90,11 @@ CorrelationKernel::CorrelationKernel(CorrelationProblem problem, Isa isa, std::s
   choose_boxes();
   build_lines();
   size_scratch();
+  if (problem_.moments_output >= 0) {
+    moments_ = {problem_.moments_output, volume(boxes_), problem_.destination_channels(),
+                shared_bytes_};
+    shared_bytes_ = moments_.scratch_end();
+  }
 }
 
 bool CorrelationKernel::takes_short_rows(int64_t columns) const {
@@ -184,6 +189,7 @@ std::string CorrelationKernel::name() const {
 
 int64_t CorrelationKernel::num_tasks(int phase) const {
   if (phase == 0) return static_cast<int64_t>(groups_.size() * source_blocks_.size());
+  if (phase == 2) return moments_.num_tasks();
   if (groups_.empty()) return 0;
   return problem_.sources.front().n * group_parts_ * volume(boxes_);
 }
@@ -212,24 +218,39 @@ Box3 CorrelationKernel::input_box(int phase, int64_t task, int input) const {
   if (input == problem_.weights_input) {
     return phase == 0 ? whole_box(problem_.weights.extent) : Box3{};
   }
-  if (phase == 0) return {};
+  if (phase != 1) return {};
   if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
   if (input == problem_.rectified_input) return output_box(phase, task, 0);
   return problem_.geometry.source_box(task_at(task).box);
 }
 
 Box3 CorrelationKernel::output_box(int phase, int64_t task, int output) const {
-  if (phase == 0 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
+  if (output == problem_.moments_output) return phase == 2 ? moments_.output_box(task) : Box3{};
+  if (phase != 1 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
   return problem_.geometry.destination_box(task_at(task).box);
 }
 
 void CorrelationKernel::run(int phase, int64_t task, const KernelArgs& args) const {
   if (phase == 0) {
     pack_weights(task, args);
-  } else {
+  } else if (phase == 1) {
     const Task one = task_at(task);
     correlate_box(one, args);
     if (problem_.rectified_input >= 0) rectify_box(one, args);
+    if (moments_.wanted(args)) sum_moments(one, task % volume(boxes_), args);
+  } else {
+    moments_.fold(task, args);
+  }
+}
+
+void CorrelationKernel::sum_moments(const Task& task, int64_t piece, const KernelArgs& args) const {
+  const Box3 box = problem_.geometry.destination_box(task.box);
+  const Group& last = groups_[task.last_group - 1];
+  const size_t end = last.first_block + static_cast<size_t>(last.num_blocks);
+  for (size_t i = groups_[task.first_group].first_block; i < end; ++i) {
+    const int64_t block = destination_blocks_[i].block;
+    OutputMoments::sum_box(args.outputs[0].view, block, box, isa_,
+                           moments_.begin_piece(piece, block, args));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "wholemount/graph/kernel.h"
 #include "wholemount/ops/conv/channel_blocks.h"
 #include "wholemount/ops/conv/geometry.h"
+#include "wholemount/ops/conv/output_moments.h"
 #include "wholemount/ops/conv/source_lines.h"
 #include "wholemount/ops/conv/source_ring.h"
 
@@ -34,6 +35,9 @@ struct CorrelationProblem {
   /// leaky rectifier of this input, which has its shape: by 1 where it is > 0, else by the slope.
   int rectified_input = -1;
   float rectified_slope = 0.0F;
+  /// >= 0: the moments of the one destination, of one sample and more than four channels, are this
+  /// output of the kernel.
+  int moments_output = -1;
   TensorDesc weights;  ///< plain [a, b, kd, kh, kw]
   bool source_is_first_weight_axis = false;
 
@@ -52,7 +56,8 @@ struct CorrelationProblem {
 /// thread scratch plane by plane (SourceRing) and walked by a register tile of voxels x channels.
 /// Where rows are too short for such tiles, a box is held whole and walked by tiles of several rows
 /// (inner/correlation_rows.h), all planes for one reading of the weights.
-/// Shared scratch: the weights once more. Thread scratch: about kRingBytes.
+/// Moments of the destination are summed as soon as a box is computed; phase 2 joins them. Shared
+/// scratch: the weights once more. Thread scratch: about kRingBytes.
 class CorrelationKernel : public Kernel {
  public:
   CorrelationKernel(CorrelationProblem problem, Isa isa, std::string reason);
@@ -66,7 +71,7 @@ class CorrelationKernel : public Kernel {
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
   [[nodiscard]] size_t shared_scratch_bytes() const override { return shared_bytes_; }
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
-  [[nodiscard]] int num_phases() const override { return 2; }
+  [[nodiscard]] int num_phases() const override { return moments_.exist() ? 3 : 2; }
   [[nodiscard]] int64_t num_tasks(int phase) const override;
   void run(int phase, int64_t task, const KernelArgs& args) const override;
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
@@ -140,6 +145,7 @@ class CorrelationKernel : public Kernel {
   void correlate_box(const Task& task, const KernelArgs& args) const;
   /// After the last of its sources, while it lies in the caches.
   void rectify_box(const Task& task, const KernelArgs& args) const;
+  void sum_moments(const Task& task, int64_t piece, const KernelArgs& args) const;
   void correlate_group(const Task& task, const Group& group, const Class& one, int64_t jd,
                        const Scratch& scratch, LinesAhead* ahead, const KernelArgs& args) const;
   /// Steps of LinesAhead in a plane of a task.
@@ -164,6 +170,7 @@ class CorrelationKernel : public Kernel {
   Extent3 boxes_;          ///< tasks along each axis
   int64_t group_parts_ = 1;
   int64_t groups_per_part_ = 1;
+  OutputMoments moments_;
   size_t shared_bytes_ = 0;
   size_t thread_bytes_ = 0;
   int64_t accumulator_floats_ = 0;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "wholemount/tensor/moments.h"
+
 namespace wholemount {
 
 namespace {
@@ -89,21 +91,35 @@ class ReferenceCorrelation : public Kernel {
   [[nodiscard]] std::string reason() const override { return reason_; }
   [[nodiscard]] int64_t flops() const override { return problem_.flops(); }
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
-  [[nodiscard]] int64_t num_tasks(int /*phase*/) const override {
+  [[nodiscard]] size_t shared_scratch_bytes() const override {
+    return has_moments() ? static_cast<size_t>(num_tasks(0)) * kLanes * sizeof(Moments) : 0;
+  }
+  [[nodiscard]] int num_phases() const override { return has_moments() ? 2 : 1; }
+  [[nodiscard]] int64_t num_tasks(int phase) const override {
+    if (phase == 1) return static_cast<int64_t>(blocks_.size());
     return problem_.sources.front().n * static_cast<int64_t>(blocks_.size()) * planes();
   }
-  [[nodiscard]] Box3 input_box(int /*phase*/, int64_t task, int input) const override {
+  [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override {
+    if (phase == 1) return {};
     if (input == problem_.weights_input) return whole_box(problem_.weights.extent);
     if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
     if (input == problem_.rectified_input) return output_box(0, task, 0);
     return problem_.geometry.source_box(destinations_of(task));
   }
-  [[nodiscard]] Box3 output_box(int /*phase*/, int64_t task, int output) const override {
+  [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override {
+    if (output == problem_.moments_output) {
+      return phase == 1 ? whole_box(moments_desc(problem_.destination_channels()).extent) : Box3{};
+    }
+    if (phase == 1) return {};
     return output == block_of(task).tensor
                ? problem_.geometry.destination_box(destinations_of(task))
                : Box3{};
   }
-  void run(int /*phase*/, int64_t task, const KernelArgs& args) const override {
+  void run(int phase, int64_t task, const KernelArgs& args) const override {
+    if (phase == 1) {
+      fold_moments(task, args);
+      return;
+    }
     const ChannelBlock& block = block_of(task);
     const int64_t n = task / planes() / static_cast<int64_t>(blocks_.size());
     const TensorView& out = args.outputs[static_cast<size_t>(block.tensor)].view;
@@ -117,9 +133,56 @@ class ReferenceCorrelation : public Kernel {
         lanes[lane] = lane < block.lanes ? compute(args, n, block.channel + lane, v) : T{0};
       }
     });
+    if (!wants_moments(args)) return;
+    for (int64_t lane = 0; lane < block.lanes; ++lane) {
+      *moments_of(task, lane, args) = plane_moments(out, block.block, lane, box);
+    }
   }
 
  private:
+  static constexpr int64_t kLanes = 16;
+  [[nodiscard]] bool has_moments() const { return problem_.moments_output >= 0; }
+  [[nodiscard]] bool wants_moments(const KernelArgs& args) const {
+    return has_moments() &&
+           args.outputs[static_cast<size_t>(problem_.moments_output)].view.origin != nullptr;
+  }
+  static Moments* moments_of(int64_t task, int64_t lane, const KernelArgs& args) {
+    return reinterpret_cast<Moments*>(args.shared_scratch) + task * kLanes + lane;
+  }
+  /// Two passes: the mean, then the squared deviations from it.
+  static Moments plane_moments(const TensorView& y, int64_t block, int64_t lane, const Box3& box) {
+    Moments moments;
+    const auto visit = [&](auto&& body) {
+      for_each_voxel(box.extent(), [&](const Extent3& i) {
+        body(static_cast<double>(
+            y.at<T>(0, block, box.begin.d + i.d, box.begin.h + i.h, box.begin.w + i.w)[lane]));
+      });
+    };
+    double sum = 0.0;
+    visit([&](double value) { sum += value; });
+    moments.count = static_cast<double>(volume(box.extent()));
+    moments.mean = sum / moments.count;
+    visit([&](double value) { moments.m2 += (value - moments.mean) * (value - moments.mean); });
+    return moments;
+  }
+  /// A task is a block; the last one also clears the lanes beyond the channels.
+  void fold_moments(int64_t task, const KernelArgs& args) const {
+    if (!wants_moments(args)) return;
+    const TensorView& view = args.outputs[static_cast<size_t>(problem_.moments_output)].view;
+    const ChannelBlock& block = blocks_[static_cast<size_t>(task)];
+    for (int64_t lane = 0; lane < block.lanes; ++lane) {
+      Moments all;
+      for (int64_t plane = 0; plane < planes(); ++plane) {
+        all.merge(*moments_of(task * planes() + plane, lane, args));
+      }
+      write_moments(view, block.channel + lane, all);
+    }
+    if (task + 1 < num_tasks(1)) return;
+    for (int64_t c = problem_.destination_channels(); c < view.desc.extent.w; ++c) {
+      write_moments(view, c, {});
+    }
+  }
+
   /// A task is one plane (for the adjoint: as many as the stride) of one block of one sample.
   [[nodiscard]] int64_t planes() const { return problem_.geometry.d.count; }
   [[nodiscard]] const ChannelBlock& block_of(int64_t task) const {

@@ -35,6 +35,7 @@ std::string RowWinogradCorrelationKernel::refusal(const CorrelationProblem& prob
     return "takes one float32 tensor of 1 to 4 channels to more than 4";
   }
   if (problem.rectified_input >= 0) return "does not rectify its result";
+  if (problem.moments_output >= 0) return "does not sum the moments of its result";
   return row_winograd_geometry_refusal(problem.geometry);
 }
 

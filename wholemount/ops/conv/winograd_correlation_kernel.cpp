@@ -84,6 +84,10 @@ WinogradCorrelationKernel::WinogradCorrelationKernel(CorrelationProblem problem,
             divide_up(g.w.count, shape_.outputs.w)};
   build_groups();
   choose_tasks();
+  if (problem_.moments_output >= 0) {
+    moments_ = {problem_.moments_output, num_units_ * runs_per_unit_,
+                problem_.destination_channels(), shared_bytes_};
+  }
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
 
@@ -164,12 +168,14 @@ std::string WinogradCorrelationKernel::name() const {
 
 int64_t WinogradCorrelationKernel::num_tasks(int phase) const {
   if (phase == 0) return static_cast<int64_t>(groups_.size() * source_blocks_.size());
+  if (phase == 2) return moments_.num_tasks();
   if (groups_.empty()) return 0;
   return problem_.sources.front().n * group_parts_ * num_units_ * runs_per_unit_;
 }
 
 WinogradCorrelationKernel::Task WinogradCorrelationKernel::task_at(int64_t task) const {
   Task result;
+  result.piece = task % (runs_per_unit_ * num_units_);
   const int64_t run = task % runs_per_unit_;
   task /= runs_per_unit_;
   const int64_t unit = task % num_units_;
@@ -204,14 +210,15 @@ Box3 WinogradCorrelationKernel::input_box(int phase, int64_t task, int input) co
   if (input == problem_.weights_input) {
     return phase == 0 ? whole_box(problem_.weights.extent) : Box3{};
   }
-  if (phase == 0) return {};
+  if (phase != 1) return {};
   if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
   if (input == problem_.rectified_input) return output_box(phase, task, 0);
   return problem_.geometry.source_box(task_outputs(task_at(task)));
 }
 
 Box3 WinogradCorrelationKernel::output_box(int phase, int64_t task, int output) const {
-  if (phase == 0 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
+  if (output == problem_.moments_output) return phase == 2 ? moments_.output_box(task) : Box3{};
+  if (phase != 1 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
   return task_outputs(task_at(task));
 }
 
@@ -228,6 +235,10 @@ void WinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs& a
     transform_weights(task, args);
     return;
   }
+  if (phase == 2) {
+    moments_.fold(task, args);
+    return;
+  }
   const Task one = task_at(task);
   const Scratch scratch(*this, args.thread_scratch);
   for (int64_t first = one.first_tile; first < one.last_tile; first += blocks_.block_tiles) {
@@ -237,7 +248,7 @@ void WinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs& a
     for (int64_t row = 0; row < shape_.points.d * shape_.points.h; ++row) {
       multiply(one, runs, row, scratch, args);
     }
-    transform_result(one, runs, scratch, args);
+    transform_result(one, runs, first == one.first_tile, scratch, args);
   }
 }
 
@@ -350,7 +361,7 @@ void WinogradCorrelationKernel::multiply(const Task& task, std::span<const Winog
 }
 
 void WinogradCorrelationKernel::transform_result(const Task& task,
-                                                 std::span<const WinogradRun> runs,
+                                                 std::span<const WinogradRun> runs, bool starts,
                                                  const Scratch& scratch,
                                                  const KernelArgs& args) const {
   const CorrelationGeometry& g = problem_.geometry;
@@ -366,6 +377,11 @@ void WinogradCorrelationKernel::transform_result(const Task& task,
     const ChannelBlock& block = destination_blocks_[index];
     const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
     if (view.origin == nullptr) continue;
+    LaneMoments* moments = nullptr;
+    if (moments_.wanted(args)) {
+      moments = starts ? &moments_.begin_piece(task.piece, block.block, args)
+                       : &moments_.piece(task.piece, block.block, args);
+    }
     const bool stream = static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
                         reinterpret_cast<uintptr_t>(view.at<float>(0, 0)) % 64 == 0;
     for (int64_t c = 0; c < 16; ++c) {
@@ -389,6 +405,7 @@ void WinogradCorrelationKernel::transform_result(const Task& task,
       columns.planes = std::min(shape_.outputs.d, g.d.count - d);
       columns.rows = std::min(shape_.outputs.h, g.h.count - h);
       columns.stream = stream;
+      columns.moments = moments;
       if (problem_.rectified_input >= 0) {
         const TensorView& x = args.inputs[static_cast<size_t>(problem_.rectified_input)].view;
         columns.rectified = x.at<float>(task.n, block.block, d, h, w);

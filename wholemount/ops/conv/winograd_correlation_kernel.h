@@ -15,9 +15,10 @@ namespace wholemount {
 /// one sample and some destination blocks, block of tiles by block of tiles: it transforms the
 /// columns of the source along d and h (LoadTransform applied, padding zero); then, for each pair
 /// of frequencies along d and h and for some tiles at a time, it transforms along w, multiplies,
-/// and transforms back along w, all in L1; last the columns along h and d. Shared scratch: the
-/// weights times (m + 2)^3 / 27. Thread scratch: about kBlockBytes; more for deep layers, whose
-/// weights would otherwise be read too often.
+/// and transforms back along w, all in L1; last the columns along h and d, and with them the
+/// moments of the task's outputs, which phase 2 joins. Shared scratch: the weights times (m + 2)^3
+/// / 27. Thread scratch: about kBlockBytes; more for deep layers, whose weights would otherwise be
+/// read too often.
 class WinogradCorrelationKernel : public Kernel {
  public:
   WinogradCorrelationKernel(CorrelationProblem problem, WinogradTile tile, Isa isa,
@@ -31,9 +32,11 @@ class WinogradCorrelationKernel : public Kernel {
   [[nodiscard]] std::string reason() const override { return reason_; }
   [[nodiscard]] int64_t flops() const override { return problem_.flops(); }
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
-  [[nodiscard]] size_t shared_scratch_bytes() const override { return shared_bytes_; }
+  [[nodiscard]] size_t shared_scratch_bytes() const override {
+    return moments_.exist() ? moments_.scratch_end() : shared_bytes_;
+  }
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
-  [[nodiscard]] int num_phases() const override { return 2; }
+  [[nodiscard]] int num_phases() const override { return moments_.exist() ? 3 : 2; }
   [[nodiscard]] int64_t num_tasks(int phase) const override;
   void run(int phase, int64_t task, const KernelArgs& args) const override;
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
@@ -58,6 +61,7 @@ class WinogradCorrelationKernel : public Kernel {
   };
   struct Task {
     int64_t n = 0;
+    int64_t piece = 0;  ///< of the moments
     size_t first_group = 0, last_group = 0;
     int64_t first_tile = 0, last_tile = 0;  ///< of a sample, in the order d, h, w
   };
@@ -75,8 +79,9 @@ class WinogradCorrelationKernel : public Kernel {
   /// The products of the (d, h) frequency pair `row`, from columns to columns.
   void multiply(const Task& task, std::span<const WinogradRun> runs, int64_t row,
                 const Scratch& scratch, const KernelArgs& args) const;
-  void transform_result(const Task& task, std::span<const WinogradRun> runs, const Scratch& scratch,
-                        const KernelArgs& args) const;
+  /// `starts`: the runs are the task's first.
+  void transform_result(const Task& task, std::span<const WinogradRun> runs, bool starts,
+                        const Scratch& scratch, const KernelArgs& args) const;
 
   CorrelationProblem problem_;
   WinogradShape shape_;
@@ -100,6 +105,7 @@ class WinogradCorrelationKernel : public Kernel {
   int64_t unit_tiles_ = 1;  ///< tasks do not cross multiples of this
   int64_t runs_per_unit_ = 1;
   int64_t num_units_ = 1;
+  OutputMoments moments_;
   size_t shared_bytes_ = 0;
   size_t thread_bytes_ = 0;
 };

@@ -1,5 +1,8 @@
 #include "wholemount/ops/norm/norm.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "wholemount/ops/norm/norm_ops.h"
 
 namespace wholemount {
@@ -29,6 +32,32 @@ ValueId channel_parameter(GraphBuilder& builder, const std::string& name, const 
   spec.fan_in = x.c;
   spec.fan_out = x.c;
   return builder.parameter(spec);
+}
+
+struct Statistics {
+  std::vector<ValueId> outputs;
+  std::vector<ValueId> stored;  // the volumes: what was read through a transform, written out
+};
+
+// The statistics node of `xs`: from the moments that the nodes which compute them can sum on the
+// way, otherwise by reading them.
+Statistics add_statistics(GraphBuilder& builder, const NormSpec& spec, std::vector<ValueId> inputs,
+                          std::span<const ValueId> xs, const std::string& name) {
+  const size_t first = inputs.size();
+  const std::string node_name = name + ".statistics";
+  if (std::all_of(xs.begin(), xs.end(), [&](ValueId x) { return builder.has_moments(x); })) {
+    std::vector<int64_t> num_values;
+    for (const ValueId x : xs) {
+      num_values.push_back(volume(builder.desc(x).extent));
+      inputs.push_back(builder.moments(x));
+    }
+    return {builder.add(make_norm_from_moments_op(spec, std::move(num_values)), inputs, node_name),
+            {xs.begin(), xs.end()}};
+  }
+  inputs.insert(inputs.end(), xs.begin(), xs.end());
+  std::vector<ValueId> outputs = builder.add(make_norm_statistics_op(spec), inputs, node_name);
+  const std::vector<ValueId>& added = builder.graph().nodes.back().inputs;
+  return {std::move(outputs), {added.begin() + static_cast<std::ptrdiff_t>(first), added.end()}};
 }
 
 }  // namespace
@@ -62,7 +91,6 @@ std::vector<ValueId> norm_activation(GraphBuilder& builder, const NormSpec& spec
     throw ShapeError(name + ": " + std::to_string(xs.size()) + " values for a graph of " +
                      std::to_string(builder.graph().num_samples) + " samples; give one per sample");
   }
-  const auto op = make_norm_statistics_op(spec);
   std::vector<ValueId> stored(xs.begin(), xs.end());
   std::vector<ValueId> statistics(xs.size(), kNone);
   builder.next_layer();
@@ -75,21 +103,18 @@ std::vector<ValueId> norm_activation(GraphBuilder& builder, const NormSpec& spec
     statistics.assign(xs.size(), shared);
   } else if (is_batch) {
     builder.set_sample(kNone);
-    std::vector<ValueId> inputs{gamma, beta};
-    inputs.insert(inputs.end(), xs.begin(), xs.end());
-    const std::vector<ValueId> outputs = builder.add(op, inputs, name + ".statistics");
-    builder.bind_parameter_gradient(outputs[1], running_mean);
-    builder.bind_parameter_gradient(outputs[2], running_var);
-    statistics.assign(xs.size(), outputs[0]);
-    // What was read through a transform has been written out by add().
-    const std::vector<ValueId>& added = builder.graph().nodes.back().inputs;
-    stored.assign(added.begin() + 2, added.end());
+    const Statistics all = add_statistics(builder, spec, {gamma, beta}, xs, name);
+    builder.bind_parameter_gradient(all.outputs[1], running_mean);
+    builder.bind_parameter_gradient(all.outputs[2], running_var);
+    statistics.assign(xs.size(), all.outputs[0]);
+    stored = all.stored;
   } else {
     for (int32_t sample = 0; sample < num_samples; ++sample) {
       const auto i = static_cast<size_t>(sample);
       builder.set_sample(sample);
-      statistics[i] = builder.add(op, {gamma, beta, xs[i]}, name + ".statistics").front();
-      stored[i] = builder.graph().nodes.back().inputs[2];
+      const Statistics one = add_statistics(builder, spec, {gamma, beta}, xs.subspan(i, 1), name);
+      statistics[i] = one.outputs[0];
+      stored[i] = one.stored[0];
     }
   }
 

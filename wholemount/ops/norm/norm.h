@@ -25,7 +25,9 @@ struct NormSpec {
 /// z = gamma * (x - mean) / sqrt(variance + epsilon) + beta, then y = z > 0 ? z : slope * z; the
 /// variance is biased (divided by the number of values N).
 ///
-/// Adds one statistics node per sample (batch norm: one that joins all samples) and returns, per
+/// Adds one statistics node per sample (batch norm: one that joins all samples), which takes the
+/// moments of x from the node that computes it where that can sum them (Op::with_moments; all
+/// samples of batch norm) and reads x where it cannot, and returns, per
 /// sample, x read through a LoadTransform with scale = gamma * rstd and
 /// shift = beta - mean * gamma * rstd: nothing normalised is stored. `xs` holds one value per
 /// sample of the graph, all with n = 1 and the same channel count C; extents may differ. What is

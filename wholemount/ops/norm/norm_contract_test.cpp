@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "testing/op_contract.h"
+#include "wholemount/base/error.h"
 #include "wholemount/ops/norm/norm_ops.h"
 
 namespace wholemount {
@@ -92,6 +93,45 @@ TEST(NormStatistics, survive_a_start_in_padding) {
     values[i] = 0.0;
   }
   check_op(statistics_case(NormSpec{}, {desc}, InputFill::of(values)));
+}
+
+TEST(NormFromMoments, keeps_the_operator_contract) {
+  for (const NormKind kind : {NormKind::batch, NormKind::instance, NormKind::group}) {
+    for (const int64_t channels : {1, 6, 17, 32}) {
+      OpCase op_case;
+      NormSpec spec;
+      spec.kind = kind;
+      spec.groups = channels % 2 == 0 ? 2 : 1;
+      const std::vector<int64_t> num_values =
+          kind == NormKind::batch ? std::vector<int64_t>{70, 1, 3000} : std::vector<int64_t>{70};
+      op_case.op = make_norm_from_moments_op(spec, num_values);
+      op_case.inputs.assign(2, channel_vector(channels));
+      op_case.fills.assign(2, InputFill::parameter());
+      InputFill moments = InputFill::uniform(1.0, 3000.0);
+      moments.whole = true;
+      for (size_t i = 0; i < num_values.size(); ++i) {
+        op_case.inputs.push_back(moments_desc(channels));
+        op_case.fills.push_back(moments);
+      }
+      op_case.huge_inputs = op_case.inputs;
+      op_case.whole_outputs = {0, 1, 2};
+      if (kind == NormKind::batch) {
+        op_case.accumulating_outputs = {1, 2};
+        op_case.optional_outputs = {1, 2};
+      }
+      // Everything in float64; a row is rounded once. A shift is a difference of terms of its
+      // row's size.
+      op_case.tolerance_factor = 2;
+      check_op(op_case);
+    }
+  }
+}
+
+TEST(NormFromMoments, refuses_moments_of_other_channels) {
+  const auto op = make_norm_from_moments_op({}, {8});
+  EXPECT_THROW((void)op->infer(std::vector<TensorDesc>{channel_vector(20), channel_vector(20),
+                                                       moments_desc(16)}),
+               ShapeError);
 }
 
 TEST(NormFromMoving, keeps_the_operator_contract) {

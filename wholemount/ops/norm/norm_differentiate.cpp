@@ -32,7 +32,8 @@ NormSample find_reader(ValueId x, ValueId statistics, Differentiation& scope) {
 
 }  // namespace
 
-void differentiate_norm(const Node& node, int64_t channels_per_mean, Differentiation& scope) {
+void differentiate_norm(const Node& node, const std::vector<ValueId>& volumes,
+                        int64_t channels_per_mean, Differentiation& scope) {
   GraphBuilder& builder = scope.builder();
   const ValueId gamma = node.inputs[0];
   const ValueId beta = node.inputs[1];
@@ -40,9 +41,9 @@ void differentiate_norm(const Node& node, int64_t channels_per_mean, Differentia
   std::vector<NormSample> samples;
   int64_t num_values = 0;
   bool any_gradient = false;
-  for (size_t i = 2; i < node.inputs.size(); ++i) {
-    samples.push_back(find_reader(node.inputs[i], statistics, scope));
-    num_values = checked_add(num_values, volume(builder.desc(node.inputs[i]).extent));
+  for (const ValueId x : volumes) {
+    samples.push_back(find_reader(x, statistics, scope));
+    num_values = checked_add(num_values, volume(builder.desc(x).extent));
     any_gradient = any_gradient || samples.back().grad_z != kNone;
   }
   if (!any_gradient) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "wholemount/graph/op.h"
 #include "wholemount/ops/norm/norm.h"
@@ -18,6 +19,12 @@ namespace wholemount {
 /// scale = gamma * rstd, shift = beta - mean * gamma * rstd; group norm joins the channels of a
 /// group, so its rows mean, variance and rstd repeat over a group.
 [[nodiscard]] std::shared_ptr<const Op> make_norm_statistics_op(const NormSpec& spec);
+
+/// {gamma, beta, moments_0 ... moments_(S-1)} -> the same outputs, from the moments (moments_desc)
+/// of the samples, each of `num_values` values a channel. The gradient is that of a norm of the
+/// volumes behind them: output 0 of the nodes that computed them.
+[[nodiscard]] std::shared_ptr<const Op> make_norm_from_moments_op(const NormSpec& spec,
+                                                                  std::vector<int64_t> num_values);
 
 /// {gamma, beta, running mean, running variance} -> {statistics}, the same rows. Cannot be
 /// differentiated (ShapeError).

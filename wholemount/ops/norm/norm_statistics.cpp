@@ -215,27 +215,10 @@ class ReferenceStatisticsKernel final : public StatisticsKernel {
 class NormStatisticsOp final : public Op {
  public:
   explicit NormStatisticsOp(const NormSpec& spec) : spec_(spec) {
-    if (!(spec.epsilon > 0.0F)) {
-      throw ShapeError("norm_statistics: epsilon is " + std::to_string(spec.epsilon) +
-                       ", wanted > 0");
-    }
-    if (spec.kind == NormKind::group && spec.groups < 1) {
-      throw ShapeError("norm_statistics: " + std::to_string(spec.groups) +
-                       " groups, wanted at least 1");
-    }
+    check_norm_spec(spec, "norm_statistics");
   }
   [[nodiscard]] std::string name() const override { return "norm_statistics"; }
-  [[nodiscard]] std::string attributes() const override {
-    switch (spec_.kind) {
-      case NormKind::batch:
-        return "batch";
-      case NormKind::instance:
-        return "instance";
-      case NormKind::group:
-        return "group" + std::to_string(spec_.groups);
-    }
-    return {};
-  }
+  [[nodiscard]] std::string attributes() const override { return norm_kind_text(spec_); }
 
   [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
     if (inputs.size() <= kFirstVolume) {
@@ -250,17 +233,7 @@ class NormStatisticsOp final : public Op {
                          " differ in channels or type; a norm joins volumes of one kind");
       }
     }
-    check_channel_vector(inputs[0], first.c, "norm_statistics", "weight");
-    check_channel_vector(inputs[1], first.c, "norm_statistics", "bias");
-    if (spec_.kind == NormKind::group && first.c % spec_.groups != 0) {
-      throw ShapeError("norm_statistics: " + std::to_string(first.c) + " channels in " +
-                       std::to_string(spec_.groups) + " groups; choose a divisor");
-    }
-    std::vector<TensorDesc> outputs{statistics_desc(first.c, first.dtype)};
-    if (spec_.kind == NormKind::batch) {
-      outputs.resize(3, TensorDesc::plain(1, 1, {1, 1, first.c}, first.dtype));
-    }
-    return outputs;
+    return infer_statistics(spec_, inputs, first.c, first.dtype, "norm_statistics");
   }
 
   [[nodiscard]] Box3 input_region(int input, const Box3& /*output_box*/,
@@ -270,13 +243,14 @@ class NormStatisticsOp final : public Op {
 
   void differentiate(const Node& node, Differentiation& scope) const override {
     const int64_t channels = scope.builder().desc(node.inputs[kFirstVolume]).c;
-    differentiate_norm(node, channels_per_mean(channels), scope);
+    differentiate_norm(node, {node.inputs.begin() + kFirstVolume, node.inputs.end()},
+                       channels_per_mean(spec_, channels), scope);
   }
 
   [[nodiscard]] std::shared_ptr<const Kernel> prepare(
       const PrepareContext& context) const override {
     const TensorDesc& x = context.inputs[kFirstVolume];
-    const int64_t joined = channels_per_mean(x.c);
+    const int64_t joined = channels_per_mean(spec_, x.c);
     if (wants_reference(context, x)) {
       return std::make_shared<ReferenceStatisticsKernel>(context, joined, spec_.epsilon);
     }
@@ -284,9 +258,6 @@ class NormStatisticsOp final : public Op {
   }
 
  private:
-  [[nodiscard]] int64_t channels_per_mean(int64_t channels) const {
-    return spec_.kind == NormKind::group ? channels / spec_.groups : 1;
-  }
   NormSpec spec_;
 };
 
@@ -349,6 +320,48 @@ void finish_statistics(const KernelArgs& args, std::span<Moments> moments,
     }
   }
   clear_statistics_padding(args.outputs[0].view, channels);
+}
+
+void check_norm_spec(const NormSpec& spec, const char* op) {
+  if (!(spec.epsilon > 0.0F)) {
+    throw ShapeError(std::string(op) + ": epsilon is " + std::to_string(spec.epsilon) +
+                     ", wanted > 0");
+  }
+  if (spec.kind == NormKind::group && spec.groups < 1) {
+    throw ShapeError(std::string(op) + ": " + std::to_string(spec.groups) +
+                     " groups, wanted at least 1");
+  }
+}
+
+std::string norm_kind_text(const NormSpec& spec) {
+  switch (spec.kind) {
+    case NormKind::batch:
+      return "batch";
+    case NormKind::instance:
+      return "instance";
+    case NormKind::group:
+      return "group" + std::to_string(spec.groups);
+  }
+  return {};
+}
+
+int64_t channels_per_mean(const NormSpec& spec, int64_t channels) {
+  return spec.kind == NormKind::group ? channels / spec.groups : 1;
+}
+
+std::vector<TensorDesc> infer_statistics(const NormSpec& spec, std::span<const TensorDesc> inputs,
+                                         int64_t channels, DType dtype, const char* op) {
+  check_channel_vector(inputs[0], channels, op, "weight");
+  check_channel_vector(inputs[1], channels, op, "bias");
+  if (spec.kind == NormKind::group && channels % spec.groups != 0) {
+    throw ShapeError(std::string(op) + ": " + std::to_string(channels) + " channels in " +
+                     std::to_string(spec.groups) + " groups; choose a divisor");
+  }
+  std::vector<TensorDesc> outputs{statistics_desc(channels, dtype)};
+  if (spec.kind == NormKind::batch) {
+    outputs.resize(3, TensorDesc::plain(1, 1, {1, 1, channels}, dtype));
+  }
+  return outputs;
 }
 
 void check_norm_volume(const TensorDesc& x, const char* op) {

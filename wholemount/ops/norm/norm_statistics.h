@@ -1,29 +1,14 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <vector>
 
+#include "wholemount/ops/norm/norm.h"
 #include "wholemount/ops/norm/norm_tasks.h"
+#include "wholemount/tensor/moments.h"
 
 namespace wholemount {
-
-/// Number of values, mean and sum of squared deviations of a set of values.
-struct Moments {
-  double count = 0.0;
-  double mean = 0.0;
-  double m2 = 0.0;
-
-  /// Joins a second set (Chan, Golub, LeVeque 1979); the order of merges fixes the bits.
-  void merge(const Moments& other) {
-    if (other.count == 0.0) {
-      return;
-    }
-    const double total = count + other.count;
-    const double delta = other.mean - mean;
-    mean += delta * (other.count / total);
-    m2 += other.m2 + delta * delta * (count * (other.count / total));
-    count = total;
-  }
-};
 
 /// Writes lane `channel` of the statistics rows.
 /// scale = gamma * rstd, shift = beta - mean * scale.
@@ -39,6 +24,19 @@ void write_parameter_gradient(const OutputView& output, int64_t channel, double 
 /// statistics operator from per-channel moments (`moments` is overwritten).
 void finish_statistics(const KernelArgs& args, std::span<Moments> moments,
                        int64_t channels_per_mean, double epsilon);
+
+/// Shapes of the outputs of the statistics operator; throws ShapeError where channels and groups do
+/// not fit, or where weight and bias have other sizes.
+[[nodiscard]] std::vector<TensorDesc> infer_statistics(const NormSpec& spec,
+                                                       std::span<const TensorDesc> inputs,
+                                                       int64_t channels, DType dtype,
+                                                       const char* op);
+/// Throws ShapeError for an epsilon or a number of groups out of range.
+void check_norm_spec(const NormSpec& spec, const char* op);
+/// "batch", "instance", "group8".
+[[nodiscard]] std::string norm_kind_text(const NormSpec& spec);
+/// Channels that share a mean.
+[[nodiscard]] int64_t channels_per_mean(const NormSpec& spec, int64_t channels);
 
 /// Shape errors common to the norm operators: x is f32 or f64 with n = 1.
 void check_norm_volume(const TensorDesc& x, const char* op);

@@ -1,5 +1,6 @@
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 
+#include "wholemount/base/simd/piece_moments.h"
 #include "wholemount/ops/conv/inner/winograd_for_tile.h"
 
 namespace wholemount::WM_ISA {
@@ -178,10 +179,28 @@ struct Tile {
     }
   }
 
-  template <bool kFull, bool kStream, bool kRectified>
+  /// What else happens to outputs on their way to memory.
+  enum class Also : uint8_t { nothing, rectify, sum_moments };
+
+  /// Columns of one piece of the moments: at most 256 values, in chains of at most 64 + 16.
+  static constexpr int64_t kPieceColumns =
+      256 / (kOutputsD * kOutputsH) < 64 ? 256 / (kOutputsD * kOutputsH) : 64;
+
+  template <bool kFull, bool kStream, Also kAlso>
   static void output_columns(const WinogradOutputColumns& columns) {
+    constexpr bool kRectified = kAlso == Also::rectify;
+    constexpr bool kMoments = kAlso == Also::sum_moments;
     const F16 bias = F16::load(columns.bias);
     const F16 slope = F16::set1(columns.rectified_slope);
+    PieceMoments piece{F16::zero(), F16::zero(), F16::zero()};
+    int64_t begun = 0;  // the piece's first column
+    const auto end_piece = [&](int64_t end) {
+      const int64_t planes = columns.planes < kOutputsD ? columns.planes : kOutputsD;
+      const int64_t rows = columns.rows < kOutputsH ? columns.rows : kOutputsH;
+      join_piece(piece, (end - begun) * planes * rows, *columns.moments);
+      begun = end;
+      piece.sum = piece.squares = F16::zero();
+    };
     for (int64_t column = 0; column < columns.num_columns; ++column) {
       if (kRectified && column == 0) prefetch_rectified(columns, 0);
       if (kRectified && column % kAhead == kAhead / 2) {
@@ -199,6 +218,8 @@ struct Tile {
         H::output(m, rows[i]);
       }
       float* out = columns.destination + column * 16;
+      F16 sum = F16::zero();
+      F16 squares = F16::zero();
 #pragma GCC unroll 6
       for (int j = 0; j < kOutputsH; ++j) {
         F16 m[D::kPoints];
@@ -217,21 +238,32 @@ struct Tile {
             value = select_greater(F16::load(x), F16::zero(), value, value * slope);
           }
           kStream ? value.stream(voxel) : value.store(voxel);
+          if (kMoments) {
+            if (i == 0 && j == 0 && column == begun) piece.first = value;
+            const F16 deviation = value - piece.first;
+            sum = sum + deviation;
+            squares = fma(deviation, deviation, squares);
+          }
         }
       }
+      if (kMoments) {
+        piece.sum = piece.sum + sum;
+        piece.squares = piece.squares + squares;
+        if (column + 1 == begun + kPieceColumns) end_piece(column + 1);
+      }
     }
+    if (kMoments && begun < columns.num_columns) end_piece(columns.num_columns);
   }
 
-  template <bool kRectified>
+  template <Also kAlso>
   static void output_columns(const WinogradOutputColumns& columns) {
     const bool full = columns.planes >= kOutputsD && columns.rows >= kOutputsH;
     if (!columns.stream) {
-      full ? output_columns<true, false, kRectified>(columns)
-           : output_columns<false, false, kRectified>(columns);
+      full ? output_columns<true, false, kAlso>(columns)
+           : output_columns<false, false, kAlso>(columns);
       return;
     }
-    full ? output_columns<true, true, kRectified>(columns)
-         : output_columns<false, true, kRectified>(columns);
+    full ? output_columns<true, true, kAlso>(columns) : output_columns<false, true, kAlso>(columns);
 #if defined(__AVX2__)
     // Other threads see streamed stores in order only behind a fence.
     _mm_sfence();
@@ -239,7 +271,13 @@ struct Tile {
   }
 
   static void output_columns(const WinogradOutputColumns& columns) {
-    columns.rectified != nullptr ? output_columns<true>(columns) : output_columns<false>(columns);
+    if (columns.rectified != nullptr) {
+      output_columns<Also::rectify>(columns);
+    } else if (columns.moments != nullptr) {
+      output_columns<Also::sum_moments>(columns);
+    } else {
+      output_columns<Also::nothing>(columns);
+    }
   }
 
   /// At most sixteen voxels summed in float32, joined in float64.

@@ -7,6 +7,8 @@
 
 namespace wholemount {
 
+struct LaneMoments;
+
 /// Transforms of tiles that follow each other along w (a run), for one block of sixteen channels,
 /// in two steps: along d and h column by column, so that neighbouring tiles share what they share
 /// of the input, and along w tile by tile. In between, a (d, h) frequency pair has its columns one
@@ -71,6 +73,7 @@ struct WinogradOutputColumns {
   int64_t rectified_plane_pitch;
   int64_t rectified_row_pitch;
   float rectified_slope;
+  LaneMoments* moments;  ///< which the outputs are joined to; nullptr: not wanted, nor if rectified
 };
 WM_DECLARE_PER_ISA(void winograd_output_columns(WinogradTile tile,
                                                 const WinogradOutputColumns& columns);)
