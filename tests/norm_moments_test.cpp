@@ -4,8 +4,8 @@
 
 #include "testing/gradient_check.h"
 #include "testing/interpreter.h"
+#include "wholemount/ops/activation/activation.h"
 #include "wholemount/ops/conv/conv.h"
-#include "wholemount/ops/elementwise/elementwise.h"
 #include "wholemount/ops/norm/norm.h"
 #include "wholemount/ops/norm/norm_ops.h"
 
