@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Fuzzes one target, or "all" in turn, for SECONDS each under the sanitizers. Inputs that reach new
 # code are kept in build/fuzz/work/TARGET, so that the next run goes on from there; a finding is
-# written to build/fuzz/findings/. CPU seconds spent are added to build/fuzz/cpu_seconds.
+# written to build/fuzz/findings/. CPU seconds spent are added to build/fuzz/cpu_seconds. What
+# follows SECONDS goes to libFuzzer, e.g. -timeout=600 beside work that stops the fuzzer for minutes.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-target=${1:?usage: fuzz.sh TARGET|all SECONDS}
+target=${1:?usage: fuzz.sh TARGET|all SECONDS [LIBFUZZER OPTIONS]}
 seconds=${2:-60}
+options=("${@:3}")
 
 fuzz_one() {
   local name=$1
@@ -20,6 +22,7 @@ fuzz_one() {
     -max_len=8192 -print_final_stats=1 "-artifact_prefix=$root/build/fuzz/findings/${name}_")
   local dictionary=$root/tests/fuzz/dictionaries/$name.dict
   if [[ -f $dictionary ]]; then arguments+=("-dict=$dictionary"); fi
+  arguments+=("${options[@]}")
   local status=0
   local TIMEFORMAT='%U %S'
   { time "$program" "${arguments[@]}" "$work" "$root/tests/fuzz/corpus/$name" \
