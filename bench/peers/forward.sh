@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Whole-volume forward pass of one 3-D U-Net, the same weights and input, ours and in OpenVINO and
-# ONNX Runtime, alternately in one run:
+# Whole-volume forward pass of one 3-D U-Net, the same weights and input, ours and in OpenVINO, ONNX
+# Runtime and PyTorch (contiguous, channels-last, compiled), alternately in one run:
 #   bench/peers/forward.sh [SHAPE] [FILTERS] [THREADS] [REPEATS]
-# The runtimes are installed into build/peers-forward-venv; the product itself never needs Python.
-# Ours includes reading and writing the files; the runtimes get the image in memory.
+# Probabilities are compared with those of float64 arithmetic (PyTorch's). The runtimes are installed
+# into build/peers-forward-venv and build/peers-venv; the product itself never needs Python. Ours
+# includes reading and writing the files; the others get the image in memory.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 shape=${1:-96x96x96}
@@ -13,8 +14,9 @@ repeats=${4:-2}
 source "$root/bench/peers/venv.sh"
 source "$root/bench/peers/phantom_job.sh"
 python=$(peer_python peers-forward-venv numpy onnx onnxruntime openvino)
+pytorch=$(peer_python peers-venv torch==2.13.0 numpy)
 wm="$root/build/release/wholemount"
-[[ -x $wm ]] || "$root/run" build >/dev/null
+"$root/run" build >/dev/null
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -25,29 +27,42 @@ image=$(find "$work/data/imagesTr" -name '*.nii.gz' | sort | head -1)
 "$python" "$root/bench/peers/nifti_to_npy.py" "$work/all.npy" "$image"
 "$python" -c "import numpy as np; a = np.load('$work/all.npy')[:, :1].astype(np.float64); np.save('$work/image.npy', ((a - a.mean()) / a.std()).astype(np.float32))"
 
-ours() {
+predict() {
   rm -rf "$work/out"
   "$wm" predict "$work/run" "$image" --out "$work/out" --probabilities --threads "$threads" --json \
     >"$work/ours.json" 2>/dev/null
-  "$python" - "$work/ours.json" <<'PYTHON'
+}
+ours() {
+  predict
+  "$python" - "$work/ours.json" "$work/ours.npy" "$work/wanted.npy" <<'PYTHON'
 import json, sys
+import numpy as np
 r = json.load(open(sys.argv[1]))
-print("%-22s %8.3f s  %7.3f GB" % ("wholemount", r["cases"][0]["seconds"], r["measured_peak_bytes"] / 1e9))
+difference = np.abs(np.load(sys.argv[2]) - np.load(sys.argv[3])).max()
+print("%-29s %8.3f s  %7.3f GB  largest difference to float64 %.1e" % ("wholemount", r["cases"][0]["seconds"], r["measured_peak_bytes"] / 1e9, difference))
 PYTHON
 }
+# theirs PYTHON RUNTIME MODEL
 theirs() {
-  "$python" "$root/bench/peers/forward_peer.py" "$1" "$work/net.onnx" "$work/image.npy" \
-    "$work/wanted.npy" "$threads" 2 |
-    "$python" -c 'import json,sys; r=json.load(sys.stdin); print("%-22s %8.3f s  %7.3f GB  largest difference to ours %.1e" % (r["framework"], r["forward_seconds"], r["peak_bytes"]/1e9, r["largest_difference"]))'
+  "$1" "$root/bench/peers/forward_peer.py" "$2" "$3" "$work/image.npy" "$work/wanted.npy" \
+    "$threads" 2 |
+    "$python" -c 'import json,sys; r=json.load(sys.stdin); print("%-29s %8.3f s  %7.3f GB  largest difference to float64 %.1e" % (r["framework"], r["forward_seconds"], r["peak_bytes"]/1e9, r["largest_difference"]))'
 }
 echo "forward pass, f = $filters, [$shape], $threads threads"
-ours >/dev/null
+model="$work/run/model.safetensors"
+"$pytorch" "$root/bench/peers/pytorch_unet_weights.py" "$model" "$work/image.npy" "$work/wanted.npy"
+predict
 probabilities=$("$python" -c "import json; p = json.load(open('$work/ours.json'))['cases'][0]['probabilities']; print('\n'.join(p) if isinstance(p, list) else p)")
 # Names of the program's own files hold no spaces.
-"$python" "$root/bench/peers/nifti_to_npy.py" "$work/wanted.npy" $probabilities
-"$python" "$root/bench/peers/unet_onnx.py" "$work/run/model.safetensors" "$shape" "$work/net.onnx"
+"$python" "$root/bench/peers/nifti_to_npy.py" "$work/ours.npy" $probabilities
+"$python" "$root/bench/peers/unet_onnx.py" "$model" "$shape" "$work/net.onnx"
 for ((i = 0; i < repeats; i++)); do
-  ours
-  theirs openvino
-  theirs onnxruntime
+  for runtime in openvino onnxruntime; do
+    ours
+    theirs "$python" "$runtime" "$work/net.onnx"
+  done
+  for runtime in pytorch pytorch-channels-last pytorch-compiled; do
+    ours
+    theirs "$pytorch" "$runtime" "$model"
+  done
 done

@@ -1,6 +1,11 @@
-"""Times the forward pass of an ONNX model on one image in ONNX Runtime or OpenVINO, and compares its
-probabilities with a file. Usage: forward_peer.py RUNTIME MODEL IMAGE.npy WANTED.npy THREADS ROUNDS
-Prints one JSON object.
+"""Times the forward pass of one 3-D U-Net on one image in ONNX Runtime, OpenVINO or PyTorch, and
+compares its probabilities with a file.
+
+    forward_peer.py RUNTIME MODEL IMAGE.npy WANTED.npy THREADS ROUNDS
+
+MODEL is an ONNX file for `onnxruntime` and `openvino`, a model file of ours for `pytorch`,
+`pytorch-channels-last` and `pytorch-compiled`. The median of the rounds after one warm-up. Prints one
+JSON object. Run by forward.sh.
 """
 
 import json
@@ -31,10 +36,34 @@ def openvino(path, threads):
         lambda image: compiled([image])[compiled.output(0)]
 
 
+def pytorch(path, threads, channels_last=False, compiled=False):
+    import torch
+    from pytorch_unet_weights import unet_of
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    net = unet_of(path).eval()
+    layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+    net = net.to(memory_format=layout)
+    forward = torch.compile(net) if compiled else net
+    name = "PyTorch " + torch.__version__.split("+")[0] + \
+        (" compiled" if compiled else " channels-last" if channels_last else "")
+    return name, lambda image: torch.sigmoid(
+        forward(torch.from_numpy(image).to(memory_format=layout))).numpy()
+
+
+RUNTIMES = {
+    "onnxruntime": onnx_runtime,
+    "openvino": openvino,
+    "pytorch": pytorch,
+    "pytorch-channels-last": lambda path, threads: pytorch(path, threads, True),
+    "pytorch-compiled": lambda path, threads: pytorch(path, threads, True, True),
+}
+
+
 def main():
     runtime, model, image_path, wanted_path, threads, rounds = sys.argv[1:7]
     image = np.load(image_path)
-    name, run = {"onnxruntime": onnx_runtime, "openvino": openvino}[runtime](model, int(threads))
+    name, run = RUNTIMES[runtime](model, int(threads))
     seconds = []
     for index in range(int(rounds) + 1):
         begin = time.perf_counter()
