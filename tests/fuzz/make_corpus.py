@@ -122,6 +122,13 @@ def safetensors_seeds():
         {"s": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]}}, bytes(8))
     yield "absurd.safetensors", safetensors(
         {"a": {"dtype": "F64", "shape": [1 << 40, 1 << 40], "data_offsets": [0, 1 << 62]}}, bytes(8))
+    task = {"in_channels": 1, "target": "classes", "whole_image": False, "outputs": ["L1", "L2"],
+            "label_values": [1, 2], "channel_indices": [0]}
+    model = {"format": "wholemount-model", "version": "1", "task": json.dumps(task),
+             "config": '[data]\nroot = "d"\n[net]\nfilters = 4\n'}
+    yield "model.safetensors", safetensors({"__metadata__": model, "a": two["a"]}, bytes(24))
+    yield "model_of_300.safetensors", safetensors(
+        {"__metadata__": model | {"task": json.dumps(task | {"label_values": [1, 300]})}}, b"")
     yield "long_header.safetensors", struct.pack("<Q", 1 << 62) + b"{}"
 
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "wholemount/base/error.h"
+#include "wholemount/base/json_integer.h"
 #include "wholemount/data/json_file.h"
 #include "wholemount/data/layout_files.h"
 
@@ -19,10 +20,8 @@ std::string description_path(const std::string& root) {
 }
 
 int64_t whole_number(const Json& value, const std::string& path) {
-  if (!value.is_number_integer()) {
-    throw FileError(path, "a label value is not a whole number");
-  }
-  return value.get<int64_t>();
+  if (const auto number = json_integer(value)) return *number;
+  throw FileError(path, "a label value is not a whole number");
 }
 
 bool declared(const std::vector<LabelName>& labels, int64_t value) {

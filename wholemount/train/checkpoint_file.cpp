@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "wholemount/base/error.h"
+#include "wholemount/base/json_integer.h"
 #include "wholemount/base/nesting.h"
 #include "wholemount/base/sha256.h"
 #include "wholemount/base/system_error_text.h"
@@ -29,6 +30,18 @@ json number_or_null(double number) { return std::isfinite(number) ? json(number)
 
 double number_of(const json& value) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+}
+
+int64_t integer_of(const json& value) {
+  if (const auto number = json_integer(value)) return *number;
+  throw json::type_error::create(302, "a whole number of 64 bits was wanted", &value);
+}
+
+std::vector<int64_t> integers_of(const json& values) {
+  if (!values.is_array()) throw json::type_error::create(302, "a list was wanted", &values);
+  std::vector<int64_t> result;
+  for (const json& value : values) result.push_back(integer_of(value));
+  return result;
 }
 
 json encode_state(const CheckpointState& state) {
@@ -52,15 +65,15 @@ json encode_state(const CheckpointState& state) {
 
 CheckpointState decode_state(const json& value) {
   CheckpointState state;
-  state.step = value.at("step").get<int64_t>();
-  state.epoch = value.at("epoch").get<int64_t>();
+  state.step = integer_of(value.at("step"));
+  state.epoch = integer_of(value.at("epoch"));
   for (const json& loss : value.at("validation_losses")) {
     state.validation_losses.push_back(number_of(loss));
   }
   if (value.contains("best_metric")) {
     state.best_metric = number_of(value.at("best_metric"));
   }
-  state.best_epoch = value.at("best_epoch").get<int64_t>();
+  state.best_epoch = integer_of(value.at("best_epoch"));
   state.seconds = number_of(value.at("seconds"));
   state.config_digest = value.at("config_digest").get<std::string>();
   state.data_digest = value.at("data_digest").get<std::string>();
@@ -75,20 +88,19 @@ CheckpointHeader decode_header(const std::string& path, const std::string& text)
   }
   try {
     const json value = json::parse(text);
-    const auto version = value.at("version").get<int64_t>();
+    const auto version = integer_of(value.at("version"));
     if (version != 1) {
       throw FileError(
           path, "has format version " + std::to_string(version) + ", this program reads version 1");
     }
     header.state = decode_state(value.at("state"));
     for (const json& entry : value.at("parameters")) {
-      header.parameters.push_back(
-          {entry.at("name").get<std::string>(), entry.at("shape").get<std::vector<int64_t>>(),
-           entry.at("offset").get<int64_t>(), entry.at("count").get<int64_t>()});
+      header.parameters.push_back({entry.at("name").get<std::string>(),
+                                   integers_of(entry.at("shape")), integer_of(entry.at("offset")),
+                                   integer_of(entry.at("count"))});
     }
     for (const json& entry : value.at("blocks")) {
-      header.blocks.push_back({entry.at("name").get<std::string>(),
-                               entry.at("bytes").get<int64_t>(),
+      header.blocks.push_back({entry.at("name").get<std::string>(), integer_of(entry.at("bytes")),
                                entry.at("sha256").get<std::string>(), 0});
     }
   } catch (const json::exception& error) {

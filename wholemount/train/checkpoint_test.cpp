@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "wholemount/base/error.h"
+#include "wholemount/base/sha256.h"
 
 namespace wholemount {
 namespace {
@@ -198,6 +199,35 @@ TEST_F(Checkpoint, every_truncation_is_an_input_error) {
       ADD_FAILURE() << "cut to " << length;
     } catch (const FileError& error) {
       EXPECT_EQ(error.exit_code(), ExitCode::input);
+    }
+  }
+}
+
+// A fuzzer's finding: the header's numbers, under a checksum that is right.
+TEST_F(Checkpoint, header_numbers_beyond_64_bits_or_no_whole_ones_are_input_errors) {
+  save_checkpoint(folder_, make_state(10), make_store(1));
+  const fs::path path = files()[0];
+  const std::string whole = read_all(path);
+  uint64_t length = 0;
+  std::memcpy(&length, whole.data() + 8, sizeof(length));
+  const std::string header = whole.substr(80, length);
+  for (const std::string key : {"\"version\":1", "\"step\":10", "\"best_epoch\":1", "\"offset\":0",
+                                "\"count\":70", "\"bytes\":384"}) {
+    const size_t found = header.find(key);
+    ASSERT_NE(found, std::string::npos) << key;
+    const size_t colon = key.find(':');
+    for (const std::string number :
+         {"92233720368547758080", "9223372036854775808", "1e30", "1.5", "true", "\"1\"", "null"}) {
+      std::string changed = header;
+      changed.replace(found + colon + 1, key.size() - colon - 1, number);
+      const auto size = static_cast<uint64_t>(changed.size());
+      std::string file = whole.substr(0, 8);
+      file.append(reinterpret_cast<const char*>(&size), sizeof(size));
+      file += sha256_hex(changed) + changed + whole.substr(80 + length);
+      write_all(path, file);
+      ParameterStore loaded = make_store(2);
+      EXPECT_THROW(load_checkpoint(folder_, "unet3d f16", loaded), FileError)
+          << key << " as " << number;
     }
   }
 }

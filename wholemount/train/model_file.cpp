@@ -4,6 +4,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "wholemount/base/json_integer.h"
+#include "wholemount/base/nesting.h"
 #include "wholemount/exec/safetensors.h"
 #include "wholemount/train/job_from_data.h"
 
@@ -13,6 +15,50 @@ namespace {
 
 constexpr const char* kFormat = "wholemount-model";
 constexpr int kVersion = 1;
+constexpr int64_t kMostChannels = 4096;
+
+TaskSpec parse_task(const std::string& text, const std::string& path) {
+  const auto damaged = [&](const std::string& what) {
+    return FileError(path, "the metadata entry \"task\" is damaged: " + what);
+  };
+  const auto number = [&](const nlohmann::json& value, const char* what, int64_t least,
+                          int64_t most) {
+    const auto found = json_integer(value);
+    if (!found || *found < least || *found > most) {
+      throw damaged(std::string(what) + " is not a whole number from " + std::to_string(least) +
+                    " to " + std::to_string(most));
+    }
+    return *found;
+  };
+  if (json_nesting(text) > kDeepestNesting) throw damaged("nested too deeply");
+  TaskSpec task;
+  try {
+    const nlohmann::json json = nlohmann::json::parse(text);
+    task.in_channels = number(json.at("in_channels"), "in_channels", 1, kMostChannels);
+    task.target = json.at("target").get<std::string>() == "regions" ? TargetKind::regions
+                                                                    : TargetKind::classes;
+    // Models older than classification segment.
+    task.whole_image = json.value("whole_image", false);
+    json.at("outputs").get_to(task.outputs);
+    // A loop over a single number would take it for a list of one.
+    for (const char* key : {"label_values", "channel_indices"}) {
+      if (!json.at(key).is_array()) throw damaged(std::string(key) + " is not a list");
+    }
+    for (const auto& value : json.at("label_values")) {
+      task.label_values.push_back(static_cast<uint8_t>(number(value, "a label value", 0, 255)));
+    }
+    for (const auto& value : json.at("channel_indices")) {
+      task.channel_indices.push_back(number(value, "a channel index", 0, kMostChannels - 1));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw damaged(error.what());
+  }
+  if (task.outputs.empty() || task.outputs.size() > static_cast<size_t>(kMostChannels) ||
+      task.label_values.size() > task.outputs.size()) {
+    throw damaged("impossible numbers of channels");
+  }
+  return task;
+}
 
 }  // namespace
 
@@ -75,25 +121,7 @@ ModelSpec read_model_spec(const std::string& path) {
   }
   ModelSpec spec;
   spec.config = parse_config(entry("config"), path + " (metadata)");
-  try {
-    const nlohmann::json json = nlohmann::json::parse(entry("task"));
-    json.at("in_channels").get_to(spec.task.in_channels);
-    spec.task.target = json.at("target").get<std::string>() == "regions" ? TargetKind::regions
-                                                                         : TargetKind::classes;
-    // Models older than classification segment.
-    spec.task.whole_image = json.value("whole_image", false);
-    json.at("outputs").get_to(spec.task.outputs);
-    json.at("label_values").get_to(spec.task.label_values);
-    json.at("channel_indices").get_to(spec.task.channel_indices);
-  } catch (const nlohmann::json::exception& error) {
-    throw FileError(path, std::string("the metadata entry \"task\" is damaged: ") + error.what());
-  }
-  const auto limit = size_t{4096};
-  if (spec.task.outputs.empty() || spec.task.outputs.size() > limit || spec.task.in_channels < 1 ||
-      spec.task.in_channels > int64_t{4096} ||
-      spec.task.label_values.size() > spec.task.outputs.size()) {
-    throw FileError(path, "the metadata entry \"task\" has impossible numbers of channels");
-  }
+  spec.task = parse_task(entry("task"), path);
   if (needs_intensity_fit(spec.config)) {
     spec.fit = std::make_shared<const IntensityFit>(
         parse_intensity_fit(entry("intensity"), path + " (metadata entry \"intensity\")",
