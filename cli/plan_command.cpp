@@ -147,7 +147,7 @@ void print_nodes(const Program& program) {
     const Node& node = program.graph->nodes[static_cast<size_t>(step.node)];
     std::printf("%-32s %-38s %9.1f %9.1f %9.3f  %s\n", node.name.c_str(),
                 step.kernel->name().c_str(), static_cast<double>(step.kernel->flops()) / 1e6,
-                static_cast<double>(step.kernel->traffic_bytes()) / 1e6, step.seconds * 1e3,
+                static_cast<double>(step.traffic_bytes) / 1e6, step.seconds * 1e3,
                 step.kernel->reason().c_str());
   }
 }

@@ -180,6 +180,7 @@ class KernelCheck {
     check_accumulation();
     check_optional_outputs();
     check_in_place();
+    check_bfloat16_inputs();
     if (kernel_.streamable()) {
       check_boxes();
       check_windows();
@@ -247,6 +248,57 @@ class KernelCheck {
     }
   }
 
+  /// Inputs given as bfloat16, each alone and all together, give the bits of the same numbers in
+  /// float32.
+  void check_bfloat16_inputs() {
+    std::vector<std::vector<size_t>> sets;
+    std::vector<size_t> all;
+    for (size_t i = 0; i < case_.inputs.size(); ++i) {
+      if (inputs_.absent(i) || !kernel_.reads_bfloat16(static_cast<int>(i))) continue;
+      all.push_back(i);
+      sets.push_back({i});
+    }
+    if (all.size() > 1) sets.push_back(all);
+    for (const std::vector<size_t>& set : sets) check_bfloat16(set, set == all);
+  }
+
+  void check_bfloat16(const std::vector<size_t>& set, bool on_windows) {
+    std::vector<InputView> expanded = inputs_.views();
+    std::vector<InputView> halves = inputs_.views();
+    std::vector<GuardedBuffer> buffers;
+    std::string what = "reading as bfloat16 input";
+    for (const size_t i : set) {
+      TensorDesc desc = case_.inputs[i];
+      ASSERT_EQ(desc.dtype, DType::f32);
+      const auto count = static_cast<size_t>(desc.storage_elements());
+      GuardedBuffer whole(desc.bytes());
+      desc.dtype = DType::bf16;
+      GuardedBuffer half(desc.bytes());
+      for (size_t k = 0; k < count; ++k) {
+        uint32_t bits = 0;
+        std::memcpy(&bits, inputs_.buffer(i).data() + k * sizeof(bits), sizeof(bits));
+        const auto upper = static_cast<uint16_t>(bits >> 16U);
+        bits &= 0xffff0000U;
+        std::memcpy(whole.data() + k * sizeof(bits), &bits, sizeof(bits));
+        std::memcpy(half.data() + k * sizeof(upper), &upper, sizeof(upper));
+      }
+      expanded[i].view = whole_view(case_.inputs[i], whole.data());
+      halves[i].view = whole_view(desc, half.data());
+      buffers.push_back(std::move(whole));
+      buffers.push_back(std::move(half));
+      what += " " + std::to_string(i);
+    }
+    TestOutputs wanted(descs_);
+    run_kernel(kernel_, expanded, wanted.views());
+    TestOutputs found(descs_);
+    run_kernel(kernel_, halves, found.views(), {}, case_.seed + 2);
+    expect_same_bits(wanted, found, what);
+    if (!on_windows || !kernel_.streamable()) return;
+    TestOutputs streamed(descs_);
+    run_kernel_on_windows(kernel_, halves, streamed, windowed_inputs(), windowed_outputs());
+    expect_same_bits(wanted, streamed, what + " on windows");
+  }
+
   /// Parameters, statistics and everything of a single row is always seen whole.
   [[nodiscard]] bool windowed_input(size_t i) const {
     return !inputs_.absent(i) && !fill_of(case_, i).whole && !single_row(case_.inputs[i]);
@@ -254,6 +306,17 @@ class KernelCheck {
   [[nodiscard]] bool windowed_output(size_t o) const {
     return !has(case_.accumulating_outputs, o) && !has(case_.whole_outputs, o) &&
            !single_row(descs_[o]);
+  }
+
+  [[nodiscard]] std::vector<bool> windowed_inputs() const {
+    std::vector<bool> windowed;
+    for (size_t i = 0; i < case_.inputs.size(); ++i) windowed.push_back(windowed_input(i));
+    return windowed;
+  }
+  [[nodiscard]] std::vector<bool> windowed_outputs() const {
+    std::vector<bool> windowed;
+    for (size_t o = 0; o < descs_.size(); ++o) windowed.push_back(windowed_output(o));
+    return windowed;
   }
 
   void check_boxes() {
@@ -277,12 +340,9 @@ class KernelCheck {
   }
 
   void check_windows() {
-    std::vector<bool> windowed_inputs;
-    std::vector<bool> windowed_outputs;
-    for (size_t i = 0; i < case_.inputs.size(); ++i) windowed_inputs.push_back(windowed_input(i));
-    for (size_t o = 0; o < descs_.size(); ++o) windowed_outputs.push_back(windowed_output(o));
     TestOutputs streamed(descs_);
-    run_kernel_on_windows(kernel_, inputs_.views(), streamed, windowed_inputs, windowed_outputs);
+    run_kernel_on_windows(kernel_, inputs_.views(), streamed, windowed_inputs(),
+                          windowed_outputs());
     expect_same_bits(expected_, streamed, "running on windows");
   }
 

@@ -52,6 +52,8 @@ struct OpCase {
 ///  - streamable kernels give the same bits task by task on windows that hold only the slabs of
 ///    input_box and output_box, write nothing outside output_box, and input_box lies within
 ///    Op::input_region(output_box);
+///  - inputs given as bfloat16 to a kernel that can read them give the bits of the same numbers in
+///    float32, on windows too;
 ///  - in place = out of place where may_overwrite allows it.
 void check_op(const OpCase& op_case);
 

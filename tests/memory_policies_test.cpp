@@ -18,6 +18,9 @@
 #include "wholemount/ops/elementwise/elementwise.h"
 #include "wholemount/ops/pool/max_pool.h"
 #include "wholemount/ops/resize/upsample.h"
+#include "wholemount/plan/assemble.h"
+#include "wholemount/plan/candidates.h"
+#include "wholemount/plan/half_storage.h"
 #include "wholemount/plan/planner.h"
 #include "wholemount/train/update_graph.h"
 
@@ -278,6 +281,67 @@ TEST_P(HalfPolicy, keeps_the_budget_of_a_random_net_and_nearly_its_gradient) {
   EXPECT_GT(halves, 0);
 }
 
+/// Brings values back as drawn: nearly all backward readings of values that have a half from it,
+/// some by computing them again, from halves too.
+Policies drawn_policies(const Tape& tape, uint64_t seed) {
+  CounterRng rng(seed, 0, 0, "policies");
+  SearchSpec spec;
+  Policies policies;
+  for (size_t step = 0; step < tape.num_own_steps; ++step) {
+    const auto anchor = static_cast<int32_t>(step);
+    for (const ValueId value : tape.steps[step].stored) {
+      if (value == kNone) continue;
+      const Use use{value, anchor, anchor};
+      const Access access = rng.next_below(4) == 0 ? Access::recompute : Access::half;
+      if (!tape.steps[step].backward || !allows(tape, spec, use, access) ||
+          tape.half_of(value) == nullptr) {
+        continue;
+      }
+      policies.uses[use] = access;
+      const int32_t producer = tape.producer[static_cast<size_t>(value)];
+      for (const ValueId input : tape.steps[static_cast<size_t>(producer)].stored) {
+        const Use repeated{input, producer, anchor};
+        if (access == Access::recompute && input != kNone &&
+            allows(tape, spec, repeated, Access::half)) {
+          policies.uses[repeated] = Access::half;
+        }
+      }
+    }
+  }
+  return policies;
+}
+
+std::shared_ptr<const Program> program_under(const Tape& tape, const Policies& policies) {
+  const Schedule schedule = make_schedule(tape, policies);
+  StreamCuts cuts(tape);
+  const std::optional<Estimate> found = estimate(tape, policies, schedule, {}, cuts);
+  return assemble(tape, schedule, *found, 64, false);
+}
+
+int64_t steps_of(const Program& program, const std::string& op) {
+  return std::count_if(program.steps.begin(), program.steps.end(), [&](const Step& step) {
+    return program.graph->nodes[static_cast<size_t>(step.node)].op->name() == op;
+  });
+}
+
+TEST_P(HalfPolicy, gives_the_bits_of_expanding_every_value_before_it_is_read) {
+  const RandomNet net = random_net(GetParam());
+  const TimeModel time = default_time_model(2);
+  ThreadPool pool(2);
+  Tape tape = make_tape(net.graph, {}, 2, time);
+  add_half_storage(tape, {make_to_bfloat16(), make_from_bfloat16()}, {}, time, 16 << 10);
+  Tape expanding = tape;
+  for (TapeStep& step : expanding.steps) step.half_saves.clear();
+  const Policies policies = drawn_policies(tape, GetParam());
+  const auto direct = program_under(tape, policies);
+  const auto expanded = program_under(expanding, policies);
+  EXPECT_GT(steps_of(*direct, "to_bfloat16"), 0);
+  EXPECT_EQ(steps_of(*direct, "to_bfloat16"), steps_of(*expanded, "to_bfloat16"));
+  EXPECT_LT(steps_of(*direct, "from_bfloat16"), steps_of(*expanded, "from_bfloat16"));
+  expect_no_overlap(*direct);
+  EXPECT_EQ(gradients_of(net, *direct, pool), gradients_of(net, *expanded, pool));
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, HalfPolicy, testing::Range<uint64_t>(0, kThreadSanitizer ? 1 : 6));
 
 TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the_gradient) {
@@ -298,6 +362,9 @@ TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the
   EXPECT_LT(half->arena_bytes, exact->arena_bytes);
   EXPECT_GT(half_notes(*half), 0);
   EXPECT_EQ(half_notes(*exact), 0);
+  // Whatever the backward pass of a U-Net reads, it reads as bfloat16.
+  EXPECT_GT(steps_of(*half, "to_bfloat16"), 0);
+  EXPECT_EQ(steps_of(*half, "from_bfloat16"), 0);
   // sqrt(2 / 80): as above, the maxima of windows are looked for again.
   ThreadPool pool(2);
   const std::vector<float> expected = gradients_of(update, *exact, pool);

@@ -46,6 +46,12 @@ class Kernel {
   [[nodiscard]] virtual int64_t num_tasks(int phase) const = 0;
   virtual void run(int phase, int64_t task, const KernelArgs& args) const = 0;
 
+  /// Whether input `input`, float32 when the kernel was prepared, may be given as bfloat16 of the
+  /// same shape and layout (told by the view). It is then expanded where it is loaded, which is
+  /// exact: the result has the bits of a run on an expanded copy. A fact about the implementation
+  /// that was chosen, hence not a verb of Op.
+  [[nodiscard]] virtual bool reads_bfloat16(int /*input*/) const { return false; }
+
   /// False when a task may need whole tensors (then the two boxes below are not asked for).
   [[nodiscard]] virtual bool streamable() const { return true; }
   /// The voxels of input `input` that this task reads, all channels; empty when none. Given windows

@@ -47,12 +47,25 @@ class Assembler {
       step.kernel = tape.kernel;
       step.thread_scratch_pitch = tape.thread_scratch_pitch;
       step.seconds = estimate_.step_seconds[i];
+      step.traffic_bytes = traffic_bytes(i);
       step.repeated = schedule_.steps[i].repeated();
       if (!step.repeated) {
         program_->flops = checked_add(program_->flops, step.kernel->flops());
       }
       program_->steps.push_back(std::move(step));
     }
+  }
+
+  [[nodiscard]] int64_t traffic_bytes(size_t index) const {
+    int64_t bytes = tape_of(index).kernel->traffic_bytes();
+    const std::vector<Operand>& stored = schedule_.steps[index].stored;
+    for (size_t i = 0; i < stored.size(); ++i) {
+      if (!stored[i].half) continue;
+      const ValueId value = tape_of(index).stored[i];
+      bytes -= static_cast<int64_t>(tape_.bytes[static_cast<size_t>(value)] -
+                                    tape_.bytes[static_cast<size_t>(tape_.half_of(value)->value)]);
+    }
+    return bytes;
   }
 
   /// By ValueId: the steps during which the spill file holds something for it.

@@ -68,8 +68,11 @@ class Candidates {
   }
 
   void consider(const Version& version) {
-    // A rounded value stays until it is expanded.
-    if (tape_.is_conversion(tape_.producer[static_cast<size_t>(version.value)])) return;
+    // A rounded value stays until it is expanded or read.
+    if (tape_.is_conversion(tape_.producer[static_cast<size_t>(version.value)])) {
+      if (any_over(0, version.created)) swap_readings(version);
+      return;
+    }
     // Halves seldom suffice alone, and what was taken first may have to give way to them; exact
     // searches come as close to the best without these.
     if (!tape_.halves.empty() && version.use.value != kNone && any_over(0, version.created)) {
@@ -130,6 +133,19 @@ class Candidates {
     offer(use, Access::recompute);
     offer(use, Access::reload);
     offer(use, Access::half);
+  }
+
+  /// The same for the readings of a half as it is.
+  void swap_readings(const Version& half) {
+    for (const int32_t read : half.reads) {
+      const ScheduledStep& step = schedule_.steps[static_cast<size_t>(read)];
+      const TapeStep& reader = tape_.steps[static_cast<size_t>(step.tape_step)];
+      for (size_t i = 0; i < step.stored.size(); ++i) {
+        if (step.stored[i].half && tape_.half_of(reader.stored[i])->value == half.value) {
+          swap_access({reader.stored[i], step.tape_step, step.anchor});
+        }
+      }
+    }
   }
 
   void offer(const Use& use, Access access, bool brief = false) {

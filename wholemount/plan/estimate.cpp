@@ -71,6 +71,9 @@ class Estimator {
       size_t scratch = aligned(tape.shared_scratch_bytes) +
                        aligned(tape.thread_scratch_pitch * static_cast<size_t>(tape_.num_threads));
       double seconds = tape.seconds;
+      for (size_t i = 0; i < step.stored.size(); ++i) {
+        if (step.stored[i].half) seconds -= tape.half_saves[i];
+      }
       double disk = 0;
       const auto streamed = [](const Operand& operand) { return operand.streamed; };
       std::shared_ptr<const StreamCut> cut;
@@ -178,8 +181,9 @@ class Estimator {
     const ScheduledStep& step = schedule_.steps[static_cast<size_t>(index)];
     for (const InPlace& pair : tape_.steps[static_cast<size_t>(step.tape_step)].in_place) {
       if (static_cast<size_t>(pair.output) != o) continue;
-      const int32_t v = step.stored[static_cast<size_t>(pair.input)].version;
-      if (v == kNone || last_[static_cast<size_t>(v)] != index ||
+      const Operand& input = step.stored[static_cast<size_t>(pair.input)];
+      const int32_t v = input.version;
+      if (v == kNone || input.half || last_[static_cast<size_t>(v)] != index ||
           writing_until_[static_cast<size_t>(v)] == index) {
         continue;
       }

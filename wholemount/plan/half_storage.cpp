@@ -21,6 +21,34 @@ int32_t last_forward_step(const Tape& tape, ValueId value) {
   return read_backward ? last : kNone;
 }
 
+/// What reading input `input` of the step as its half saves, or TapeStep::kNotFromHalf.
+double half_saves(const Tape& tape, const TapeStep& step, size_t input, const TimeModel& time) {
+  const ValueId value = step.stored[input];
+  if (value == kNone || tape.half_of(value) == nullptr ||
+      !step.kernel->reads_bfloat16(static_cast<int>(input))) {
+    return TapeStep::kNotFromHalf;
+  }
+  const auto unread =
+      static_cast<double>(tape.bytes[static_cast<size_t>(value)] -
+                          tape.bytes[static_cast<size_t>(tape.half_of(value)->value)]);
+  // A class's cost of a byte holds more than its way from memory, which alone is shorter now.
+  return std::min(time.seconds(*step.kernel) - time.seconds(*step.kernel, unread),
+                  unread / time.copy_bytes_per_second);
+}
+
+void find_readers(Tape& tape, const TimeModel& time) {
+  for (size_t s = 0; s < tape.num_own_steps; ++s) {
+    TapeStep& step = tape.steps[s];
+    std::vector<double> saves;
+    for (size_t i = 0; i < step.stored.size(); ++i) {
+      saves.push_back(half_saves(tape, step, i, time));
+    }
+    const bool any =
+        std::any_of(saves.begin(), saves.end(), [](double saved) { return saved >= 0; });
+    step.half_saves = any ? std::move(saves) : std::vector<double>();
+  }
+}
+
 class Builder {
  public:
   Builder(Tape& tape, const Target& target, const TimeModel& time)
@@ -100,6 +128,7 @@ void add_half_storage(Tape& tape, const HalfOps& ops, const Target& target, cons
     }
   }
   builder.finish();
+  find_readers(tape, time);
 }
 
 }  // namespace wholemount

@@ -16,8 +16,9 @@ struct HalfOps {
 };
 
 /// Gives every forward value of at least `smallest_bytes` that the backward pass reads, and that
-/// the caller does not keep, the steps of Tape::halves. The tape's graph is then a copy with values
-/// and nodes appended; the ids of its own stay good.
+/// the caller does not keep, the steps of Tape::halves, and finds which steps can read a half as it
+/// is. The tape's graph is then a copy with values and nodes appended; the ids of its own stay
+/// good.
 void add_half_storage(Tape& tape, const HalfOps& ops, const Target& target, const TimeModel& time,
                       size_t smallest_bytes);
 

@@ -1,5 +1,6 @@
 #include "wholemount/plan/materialise.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace wholemount {
@@ -47,6 +48,10 @@ MaterialisedGraph materialise(const Tape& tape, const Schedule& schedule) {
   for (const Version& version : schedule.versions) {
     changed = changed || !is_own(version);
     result.values.push_back(version.value);
+  }
+  for (const ScheduledStep& step : schedule.steps) {
+    changed = changed || std::any_of(step.stored.begin(), step.stored.end(),
+                                     [](const Operand& operand) { return operand.half; });
   }
   if (!changed) {
     result.graph = tape.graph;

@@ -15,8 +15,8 @@ struct MaterialisedGraph {
 };
 
 /// Gives every stay of a value in the arena an id of its own: the first keeps the value's, others
-/// are appended, as are nodes for repeated steps; readers are led to the stay they read. Streamed
-/// operands keep the value's id. Without policies the graph is the tape's.
+/// are appended, as are nodes for repeated steps; readers are led to the stay, or half, they read.
+/// Streamed operands keep the value's id. Without policies the graph is the tape's.
 [[nodiscard]] MaterialisedGraph materialise(const Tape& tape, const Schedule& schedule);
 
 }  // namespace wholemount

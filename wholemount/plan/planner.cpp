@@ -33,6 +33,18 @@ std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
   std::vector<PolicyNote> result;
   std::set<ValueId> shrunk;  ///< once, however often it is expanded
   const auto name_of = [&](int32_t step) { return tape.node_of(static_cast<size_t>(step)).name; };
+  const auto add_half = [&](ValueId value, int32_t reader, double seconds) {
+    PolicyNote note;
+    note.kind = PolicyNote::Kind::half;
+    note.value = tape.graph->value(value).name;
+    note.reader = name_of(reader);
+    note.bytes = tape.bytes[static_cast<size_t>(value)];
+    note.seconds = seconds;
+    if (shrunk.insert(value).second) {
+      note.seconds += tape.steps[static_cast<size_t>(tape.half_of(value)->shrink)].seconds;
+    }
+    result.push_back(std::move(note));
+  };
   for (const Version& version : found.schedule.versions) {
     if (version.origin == Version::Origin::computed) continue;
     PolicyNote note;
@@ -44,12 +56,9 @@ std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
       note.seconds = tape.steps[static_cast<size_t>(producer)].seconds;
       if (version.use.value == kNone) continue;  // came along with another output
     } else if (version.origin == Version::Origin::expanded) {
-      const HalfStorage& half = *tape.half_of(version.value);
-      note.kind = PolicyNote::Kind::half;
-      note.seconds = tape.steps[static_cast<size_t>(half.expand)].seconds;
-      if (shrunk.insert(version.value).second) {
-        note.seconds += tape.steps[static_cast<size_t>(half.shrink)].seconds;
-      }
+      const int32_t expand = tape.half_of(version.value)->expand;
+      add_half(version.value, version.use.anchor, tape.steps[static_cast<size_t>(expand)].seconds);
+      continue;
     } else {
       note.kind = PolicyNote::Kind::spill;
       const auto bytes = static_cast<double>(note.bytes);
@@ -74,6 +83,7 @@ std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
     };
     for (size_t i = 0; i < step.stored.size(); ++i) {
       add(step.stored[i], tape_step.stored[i], spec.disk_read_bytes_per_second);
+      if (step.stored[i].half) add_half(tape_step.stored[i], step.tape_step, 0);
     }
     for (size_t o = 0; o < step.outputs.size(); ++o) {
       add(step.outputs[o], tape_step.outputs[o], spec.disk_write_bytes_per_second);
@@ -90,8 +100,10 @@ int64_t kept_values(const Tape& tape, const Schedule& schedule) {
           const int32_t index = schedule.steps[static_cast<size_t>(step)].tape_step;
           return tape.steps[static_cast<size_t>(index)];
         };
+        const int32_t producer = tape.producer[static_cast<size_t>(version.value)];
         return version.origin == Version::Origin::computed && !version.reads.empty() &&
-               !step_of(version.created).backward && step_of(version.reads.back()).backward;
+               !tape.is_conversion(producer) && !step_of(version.created).backward &&
+               step_of(version.reads.back()).backward;
       });
 }
 

@@ -19,7 +19,8 @@ struct PlanSpec {
   size_t arena_budget_bytes = SIZE_MAX;
   bool recompute = true;  ///< steps may be run again
   bool spill = false;     ///< there is a spill file
-  /// Set where values may be held in half their bytes between forward and backward pass. The only
+  /// Set where values may be held in half their bytes between forward and backward pass, and be
+  /// read as halves by the steps whose kernels can. The only
   /// policy that is not exact: taken where it saves at least 1 % of the time, or where nothing
   /// exact fits.
   HalfOps half;

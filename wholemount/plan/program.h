@@ -26,8 +26,9 @@ struct Step {
   size_t shared_scratch_offset = 0;  ///< in the arena
   size_t thread_scratch_offset = 0;  ///< of thread 0; one region of thread_scratch_pitch each
   size_t thread_scratch_pitch = 0;
-  double seconds = 0;     ///< predicted, waiting for the disk included
-  bool repeated = false;  ///< its node ran before; this run rebuilds a value that was dropped
+  double seconds = 0;         ///< predicted, waiting for the disk included
+  int64_t traffic_bytes = 0;  ///< the kernel's, less what inputs read as bfloat16 spare
+  bool repeated = false;      ///< its node ran before; this run rebuilds a value that was dropped
   std::shared_ptr<const StepStream> stream;  ///< nullptr: all operands are in memory
 };
 

@@ -13,6 +13,7 @@ class Scheduler {
     const size_t values = tape.bytes.size();
     newest_.assign(values, kNone);
     refreshed_at_.assign(values, kNone);
+    half_use_.assign(values, {});
     first_policy_.assign(values, kNone);
     const auto entries = policies.uses.begin();
     for (size_t i = policies.uses.size(); i-- > 0;) {
@@ -56,6 +57,10 @@ class Scheduler {
       bring(step.stored[i], tape_step, anchor);
       bring(step.statistics[i], tape_step, anchor);
     }
+    for (size_t i = 0; i < step.stored.size(); ++i) {
+      expand_unless_read(step.stored[i], tape_step, anchor);
+      expand_unless_read(step.statistics[i], tape_step, anchor);
+    }
     const auto index = static_cast<int32_t>(num_steps_);
     ScheduledStep& scheduled = append(tape_step, anchor);
     for (size_t i = 0; i < step.stored.size(); ++i) {
@@ -95,18 +100,38 @@ class Scheduler {
     scheduled.outputs[0] = write(half.value, index, false, kNone);
   }
 
-  /// False when there is nothing to expand.
-  bool expand(ValueId value, int32_t anchor, const Use& reason) {
+  /// The value's half becomes what its readings from here on find; false when there is none.
+  bool turn_to_half(ValueId value, const Use& reason) {
     const HalfStorage* half = tape_.half_of(value);
     if (half == nullptr || newest_[static_cast<size_t>(half->value)] == kNone) return false;
-    const auto index = static_cast<int32_t>(num_steps_);
-    ScheduledStep& scheduled = append(half->expand, anchor);
-    scheduled.stored[0] = read(half->value, half->expand, anchor, index);
-    scheduled.statistics[0] = kNone;
-    scheduled.outputs[0] = Operand{add(value, Version::Origin::expanded, index), false};
-    newest_[static_cast<size_t>(value)] = scheduled.outputs[0].version;
-    result_.versions[static_cast<size_t>(scheduled.outputs[0].version)].use = reason;
+    newest_[static_cast<size_t>(value)] = newest_[static_cast<size_t>(half->value)];
+    half_use_[static_cast<size_t>(value)] = reason;
     return true;
+  }
+
+  [[nodiscard]] bool is_half(ValueId value, int32_t version) const {
+    return result_.versions[static_cast<size_t>(version)].value != value;
+  }
+
+  /// Where the step would find the value's half and cannot read it: expands it.
+  void expand_unless_read(ValueId value, int32_t reader, int32_t anchor) {
+    if (value == kNone || newest_[static_cast<size_t>(value)] == kNone ||
+        !is_half(value, newest_[static_cast<size_t>(value)]) || tape_.reads_half(reader, value)) {
+      return;
+    }
+    const Use use{value, reader, anchor};
+    const Access* access = policy(use);
+    if (access != nullptr && *access == Access::stream) return;
+    const HalfStorage& half = *tape_.half_of(value);
+    const auto index = static_cast<int32_t>(num_steps_);
+    ScheduledStep& scheduled = append(half.expand, anchor);
+    scheduled.stored[0] = read(half.value, half.expand, anchor, index);
+    scheduled.statistics[0] = kNone;
+    scheduled.outputs[0] = Operand{add(value, Version::Origin::expanded, index)};
+    newest_[static_cast<size_t>(value)] = scheduled.outputs[0].version;
+    const bool wanted_now = refreshed_at_[static_cast<size_t>(value)] == anchor;
+    result_.versions[static_cast<size_t>(scheduled.outputs[0].version)].use =
+        wanted_now ? half_use_[static_cast<size_t>(value)] : use;
   }
 
   [[nodiscard]] const Access* policy(const Use& use) const {
@@ -155,7 +180,7 @@ class Scheduler {
       repeat(value, anchor, reason);
       return;
     }
-    if (what == Access::half && expand(value, anchor, reason)) return;
+    if (what == Access::half && turn_to_half(value, reason)) return;
     newest_[v] = add(value, Version::Origin::reloaded, kNone);
     result_.versions[static_cast<size_t>(newest_[v])].use = reason;
     result_.on_disk[v] = true;
@@ -180,6 +205,7 @@ class Scheduler {
       return operand;
     }
     operand.version = newest_[static_cast<size_t>(value)];
+    operand.half = is_half(value, operand.version);
     Version& version = result_.versions[static_cast<size_t>(operand.version)];
     if (version.created == kNone) {
       version.created = index;
@@ -229,6 +255,7 @@ class Scheduler {
   size_t num_steps_ = 0;
   size_t num_versions_ = 0;
   std::vector<int32_t> newest_;        ///< by ValueId: its latest version; kNone
+  std::vector<Use> half_use_;          ///< by ValueId: the reading that turned to its half
   std::vector<int32_t> first_policy_;  ///< by ValueId: its first entry of policies.uses; kNone
   std::vector<bool> streamed_out_;     ///< by ValueId
   std::vector<std::pair<int32_t, ValueId>> shrinks_;  ///< (tape step after which, value), rising

@@ -22,6 +22,7 @@ struct Version {
 struct Operand {
   int32_t version = kNone;  ///< kNone: not in the arena
   bool streamed = false;    ///< then windows of the spill file
+  bool half = false;        ///< the version is one of the value's half
 };
 
 /// A tape step, or a repetition of one. Steps that expand a value count as repetitions.
@@ -45,7 +46,8 @@ struct Schedule {
 };
 
 /// A value that several policies want at one step is brought there once. A reading without a
-/// policy takes the newest stay of the value, which lasts until then.
+/// policy takes the newest stay of the value, which lasts until then. A half is read as it is by
+/// the steps that can, expanded for the first that cannot.
 [[nodiscard]] Schedule make_schedule(const Tape& tape, const Policies& policies);
 /// The same into `result`, whose memory is used again: searches make a schedule every few
 /// microseconds.

@@ -71,6 +71,18 @@ void allow_halves(Tape& tape) {
   add_half_storage(tape, ops, {}, default_time_model(1), 1);
 }
 
+/// Lets one step in `one_in` read each of its values as a half, without saving time.
+void let_read_halves(Tape& tape, uint64_t one_in, uint64_t seed) {
+  CounterRng rng(seed, 0, 0, "readers of halves");
+  for (TapeStep& step : tape.steps) {
+    if (rng.next_below(one_in) != 0) continue;
+    for (const ValueId value : step.stored) {
+      const bool half = value != kNone && tape.half_of(value) != nullptr;
+      step.half_saves.push_back(half ? 0.0 : TapeStep::kNotFromHalf);
+    }
+  }
+}
+
 /// A chain of forward steps of random sizes and costs whose values are all read again in reverse.
 Tape random_tape(uint64_t seed, int layers) {
   CounterRng rng(seed, 0, 0, "search");
@@ -182,6 +194,7 @@ TEST(Search, comes_within_five_per_cent_of_brute_force_with_halves) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Tape tape = random_tape(seed, 5);
     allow_halves(tape);
+    if (seed % 2 == 1) let_read_halves(tape, 2, seed);
     for (const SearchResult& found : compare_with_brute_force(tape, search_spec(true, false))) {
       ++compared;
       for (const auto& [use, access] : found.policies.uses) {
@@ -193,9 +206,8 @@ TEST(Search, comes_within_five_per_cent_of_brute_force_with_halves) {
   EXPECT_GT(with_halves, 10);
 }
 
-TEST(Search, a_half_is_made_once_after_the_last_forward_reading) {
-  Tape tape = random_tape(2, 6);
-  allow_halves(tape);
+/// Every backward reading of a value that may be held in half its bytes is of its half.
+Policies all_halves(const Tape& tape) {
   Policies policies;
   for (ValueId value = 0; value < static_cast<ValueId>(tape.halves.size()); ++value) {
     if (tape.half_of(value) == nullptr) continue;
@@ -205,6 +217,77 @@ TEST(Search, a_half_is_made_once_after_the_last_forward_reading) {
       }
     }
   }
+  return policies;
+}
+
+TEST(Search, a_half_is_read_as_it_is_by_steps_that_can) {
+  Tape tape = random_tape(2, 6);
+  allow_halves(tape);
+  let_read_halves(tape, 1, 0);
+  const Policies policies = all_halves(tape);
+  const Schedule schedule = make_schedule(tape, policies);
+  size_t read = 0;
+  for (const ScheduledStep& step : schedule.steps) {
+    EXPECT_FALSE(step.repeated());  // nothing is expanded
+    const TapeStep& own = tape.steps[static_cast<size_t>(step.tape_step)];
+    for (size_t i = 0; i < step.stored.size(); ++i) {
+      if (!step.stored[i].half) continue;
+      const Version& version = schedule.versions[static_cast<size_t>(step.stored[i].version)];
+      EXPECT_EQ(version.value, tape.half_of(own.stored[i])->value);
+      EXPECT_TRUE(policies.uses.contains({own.stored[i], step.tape_step, step.tape_step}));
+      ++read;
+    }
+  }
+  EXPECT_EQ(read, policies.uses.size());
+}
+
+TEST(Search, a_half_found_by_a_step_that_cannot_read_it_is_expanded_once) {
+  GraphBuilder builder(std::make_shared<CostOp>(1024, 1));
+  const auto op = std::make_shared<CostOp>(1024, 1'000'000);
+  const ValueId x = builder.input("x", TensorDesc::plain(1, 1, {1, 1, 1024}));
+  const ValueId value = builder.add(op, {x}, "value").front();
+  ValueId last = builder.add(op, {value}, "last").front();
+  builder.set_pass(Pass::backward);
+  for (const char* name : {"reads", "cannot", "cannot either", "reads again"}) {
+    last = builder.add(op, {last, value}, name).front();
+  }
+  builder.keep(last);
+  Tape tape =
+      make_tape(std::make_shared<const Graph>(builder.finish()), {}, 1, default_time_model(1));
+  allow_halves(tape);
+  constexpr int32_t kReads = 2;
+  constexpr int32_t kCannot = 3;
+  constexpr int32_t kReadsAgain = 5;
+  for (const int32_t step : {kReads, kReadsAgain}) {
+    tape.steps[static_cast<size_t>(step)].half_saves = {TapeStep::kNotFromHalf, 0.0};
+  }
+  // What the first of them finds, the others find: they need no policies of their own.
+  Policies policies;
+  policies.uses[{value, kReads, kReads}] = Access::half;
+  const HalfStorage half = *tape.half_of(value);
+  const auto steps_of = [&] {
+    std::vector<int32_t> steps;
+    for (const ScheduledStep& step : make_schedule(tape, policies).steps) {
+      steps.push_back(step.tape_step);
+    }
+    return steps;
+  };
+  EXPECT_EQ(steps_of(), (std::vector<int32_t>{0, 1, half.shrink, 2, half.expand, 3, 4, 5}));
+  const Schedule schedule = make_schedule(tape, policies);
+  EXPECT_TRUE(schedule.steps[3].stored[1].half);
+  for (const size_t index : {5, 6, 7}) EXPECT_FALSE(schedule.steps[index].stored[1].half);
+  EXPECT_EQ(schedule.versions[static_cast<size_t>(schedule.steps[4].outputs[0].version)].use,
+            (Use{value, kCannot, kCannot}));
+  // With a policy of its own the last one lets go of what was expanded.
+  policies.uses[{value, kReadsAgain, kReadsAgain}] = Access::half;
+  EXPECT_EQ(steps_of(), (std::vector<int32_t>{0, 1, half.shrink, 2, half.expand, 3, 4, 5}));
+  EXPECT_TRUE(make_schedule(tape, policies).steps[7].stored[1].half);
+}
+
+TEST(Search, a_half_is_made_once_after_the_last_forward_reading) {
+  Tape tape = random_tape(2, 6);
+  allow_halves(tape);
+  const Policies policies = all_halves(tape);
   const Schedule schedule = make_schedule(tape, policies);
   int32_t last_own = kNone;
   size_t shrunk = 0;

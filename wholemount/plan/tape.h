@@ -30,14 +30,19 @@ struct TapeStep {
   /// By output of the node: the value written in the arena; kNone for the rest.
   std::vector<ValueId> outputs;
   std::vector<InPlace> in_place;  ///< by output, then by input
+  /// By input of the node: the seconds saved where the kernel reads the value's half instead (see
+  /// Tape::halves); kNotFromHalf where it cannot. Empty: it cannot at all.
+  std::vector<double> half_saves;
+  static constexpr double kNotFromHalf = -1.0;
   bool backward = false;
   /// May run again for the same bits without side effects: a forward node that writes nothing but
   /// arena values that the caller does not keep.
   bool repeatable = false;
 };
 
-/// A second form of a value: rounded to half its bytes after its last forward reading, expanded
-/// again for backward ones.
+/// A second form of a value: rounded to half its bytes after its last forward reading. Backward
+/// steps read it as it is where their kernels can (Kernel::reads_bfloat16); for others it is
+/// expanded again.
 struct HalfStorage {
   ValueId value = kNone;   ///< that holds it
   int32_t shrink = kNone;  ///< the tape step that writes it
@@ -64,6 +69,16 @@ struct Tape {
   [[nodiscard]] const HalfStorage* half_of(ValueId value) const {
     const auto v = static_cast<size_t>(value);
     return v < halves.size() && halves[v].value != kNone ? &halves[v] : nullptr;
+  }
+  /// Whether the step can read the half wherever it reads the value.
+  [[nodiscard]] bool reads_half(int32_t step, ValueId value) const {
+    const TapeStep& reader = steps[static_cast<size_t>(step)];
+    if (reader.half_saves.empty()) return false;
+    for (size_t i = 0; i < reader.stored.size(); ++i) {
+      if (reader.statistics[i] == value) return false;
+      if (reader.stored[i] == value && reader.half_saves[i] < 0) return false;
+    }
+    return true;
   }
   /// Steps that shrink or expand a value.
   [[nodiscard]] bool is_conversion(int32_t step) const {

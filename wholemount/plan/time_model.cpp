@@ -4,8 +4,9 @@
 
 namespace wholemount {
 
-double TimeModel::seconds(const Kernel& kernel) const {
-  const KernelWork work = work_of(kernel);
+double TimeModel::seconds(const Kernel& kernel, double unread_bytes) const {
+  KernelWork work = work_of(kernel);
+  work.bytes = std::max(0.0, work.bytes - unread_bytes);
   if (const auto cost = kernel_costs.find(kernel.name()); cost != kernel_costs.end()) {
     return cost->second.seconds(work);
   }

@@ -25,8 +25,8 @@ struct TimeModel {
   std::map<std::string, KernelCost> kernel_costs;  ///< by Kernel::name()
   bool measured = false;  ///< false: the built-in guess, used until `calibrate` has run
 
-  /// Predicted seconds of one run of the kernel.
-  [[nodiscard]] double seconds(const Kernel& kernel) const;
+  /// Predicted seconds of one run of the kernel, which need not move `unread_bytes` of its traffic.
+  [[nodiscard]] double seconds(const Kernel& kernel, double unread_bytes = 0) const;
 };
 
 /// A conservative guess for a machine nothing was measured on: a few GFLOPS and GB/s per thread.

@@ -28,6 +28,13 @@ struct TensorView {
     return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(origin) +
                                 static_cast<uintptr_t>(offset) * sizeof(T));
   }
+  /// The same for kernels that read float32 or bfloat16, whichever the view has.
+  [[nodiscard]] const void* address(int64_t n, int64_t block, int64_t d = 0, int64_t h = 0,
+                                    int64_t w = 0) const {
+    return is_bfloat16() ? at<const uint16_t>(n, block, d, h, w)
+                         : static_cast<const void*>(at<const float>(n, block, d, h, w));
+  }
+  [[nodiscard]] bool is_bfloat16() const { return desc.dtype == DType::bf16; }
 };
 
 /// A view of a whole tensor stored contiguously at `data` (desc.bytes() bytes).

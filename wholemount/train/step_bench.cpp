@@ -123,17 +123,17 @@ StepBench bench_step(const JobSpec& job, const JobPlan& plan, JobPrograms& progr
   std::map<std::string, KernelTime> kernels;
   for (size_t step = 0; step < seconds.size(); ++step) {
     const Kernel& kernel = *program.program->steps[step].kernel;
+    const auto traffic = static_cast<double>(program.program->steps[step].traffic_bytes);
     KernelTime& total = kernels[kernel.name()];
     total.kernel = kernel.name();
     ++total.count;
     total.flops += static_cast<double>(kernel.flops());
-    total.bytes += static_cast<double>(kernel.traffic_bytes());
+    total.bytes += traffic;
     total.seconds += median(seconds[step]);
     const auto node = static_cast<size_t>(program.program->steps[step].node);
     // The program has a graph of its own: repeated steps are further nodes.
     bench.nodes.push_back({program.program->graph->nodes[node].name, kernel.name(),
-                           static_cast<double>(kernel.flops()),
-                           static_cast<double>(kernel.traffic_bytes()), median(seconds[step]),
+                           static_cast<double>(kernel.flops()), traffic, median(seconds[step]),
                            program.program->steps[step].seconds});
   }
   for (const auto& [name, time] : kernels) {

@@ -11,11 +11,19 @@
 /// on AVX2 and AVX-512 and two roundings on the portable path.
 namespace wholemount::WM_ISA {
 
+/// The upper half of a float32. F16::load expands sixteen of them, exactly; templates on the
+/// element of their source thus read rows of either.
+enum class Bfloat16 : uint16_t {};
+
 #if defined(__AVX512F__)
 
 struct F16 {
   __m512 v;
   static F16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static F16 load(const Bfloat16* p) {
+    const __m256i upper = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16))};
+  }
   static F16 set1(float x) { return {_mm512_set1_ps(x)}; }
   static F16 zero() { return {_mm512_setzero_ps()}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
@@ -41,6 +49,11 @@ struct F16 {
   __m256 lo;
   __m256 hi;
   static F16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static F16 load(const Bfloat16* p) { return {expand_eight(p), expand_eight(p + 8)}; }
+  static __m256 expand_eight(const Bfloat16* p) {
+    const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16));
+  }
   static F16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
   static F16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
   void store(float* p) const {
@@ -81,6 +94,14 @@ struct F16 {
   static F16 load(const float* p) {
     F16 r;
     for (int i = 0; i < 16; ++i) r.lane[i] = p[i];
+    return r;
+  }
+  static F16 load(const Bfloat16* p) {
+    F16 r;
+    for (int i = 0; i < 16; ++i) {
+      const uint32_t bits = static_cast<uint32_t>(p[i]) << 16U;
+      __builtin_memcpy(&r.lane[i], &bits, sizeof(bits));
+    }
     return r;
   }
   static F16 set1(float x) {

@@ -124,8 +124,10 @@ class ActivationBackwardKernel final : public SlabKernel {
       : SlabKernel("activation_backward_" + std::string(isa_name(context.target.isa)),
                    SlabTasks(context.outputs[0]), context.outputs[0].num_elements(),
                    traffic(context, 3)),
+        blocked_(context.inputs[0].layout == Layout::blocked16),
         slope_(slope),
         backward_row_(WM_PICK_ISA(context.target.isa, activation_backward_row)) {}
+  [[nodiscard]] bool reads_bfloat16(int input) const override { return input == 0 && blocked_; }
 
  protected:
   void run_slab(const SlabTasks::Task& task, const KernelArgs& args) const override {
@@ -133,13 +135,14 @@ class ActivationBackwardKernel final : public SlabKernel {
     const TensorView& grad_y = args.inputs[1].view;
     const TensorView& grad_x = args.outputs[0].view;
     for_each_run(task.box, {&x, &grad_y, &grad_x}, [&](int64_t d, int64_t h, int64_t count) {
-      backward_row_({x.at<float>(task.n, task.block, d, h),
+      backward_row_({x.address(task.n, task.block, d, h), x.is_bfloat16(),
                      grad_y.at<float>(task.n, task.block, d, h),
                      grad_x.at<float>(task.n, task.block, d, h), count, slope_});
     });
   }
 
  private:
+  bool blocked_;
   float slope_;
   void (*backward_row_)(const ActivationBackwardRow&);
 };

@@ -18,7 +18,8 @@ struct ApplyRow {
 
 /// `count` floats: grad_x = x > 0 ? grad_y : slope * grad_y; grad_x may be grad_y.
 struct ActivationBackwardRow {
-  const float* x;
+  const void* x;
+  bool bfloat16;  ///< what x holds, `count` then a multiple of 16; else float32
   const float* grad_y;
   float* grad_x;
   int64_t count;

@@ -65,6 +65,12 @@ int64_t CorrelationProblem::traffic_bytes() const {
   return static_cast<int64_t>(bytes);
 }
 
+bool CorrelationProblem::is_blocked_source(int input) const {
+  const int source = input - first_source;
+  return source >= 0 && source < static_cast<int>(sources.size()) &&
+         sources[static_cast<size_t>(source)].layout == Layout::blocked16;
+}
+
 std::string CorrelationKernel::refusal(const CorrelationProblem& problem) {
   const auto fits = [](const TensorDesc& desc) {
     return desc.n == 0 ||
@@ -265,7 +271,7 @@ void CorrelationKernel::rectify_box(const Task& task, const KernelArgs& args) co
     const int64_t block = destination_blocks_[i].block;
     for (int64_t d = box.begin.d; d < box.end.d; ++d) {
       for (int64_t h = box.begin.h; h < box.end.h; ++h) {
-        rectify({x.at<float>(task.n, block, d, h, box.begin.w),
+        rectify({x.address(task.n, block, d, h, box.begin.w), x.is_bfloat16(),
                  out.at<float>(task.n, block, d, h, box.begin.w), box.end.w - box.begin.w,
                  problem_.rectified_slope});
       }

@@ -49,6 +49,8 @@ struct CorrelationProblem {
   /// 2 per multiply-add of the definition, padding included.
   [[nodiscard]] int64_t flops() const;
   [[nodiscard]] int64_t traffic_bytes() const;
+  /// Whether the kernel's input `input` is a source blocked by channels.
+  [[nodiscard]] bool is_blocked_source(int input) const;
 };
 
 /// Direct convolution. Phase 0 packs the weights in the order of the inner loop into shared
@@ -74,6 +76,9 @@ class CorrelationKernel : public Kernel {
   [[nodiscard]] int num_phases() const override { return moments_.exist() ? 3 : 2; }
   [[nodiscard]] int64_t num_tasks(int phase) const override;
   void run(int phase, int64_t task, const KernelArgs& args) const override;
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return input == problem_.rectified_input || (!in_place_ && problem_.is_blocked_source(input));
+  }
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
   [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
 

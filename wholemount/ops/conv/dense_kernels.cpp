@@ -42,6 +42,9 @@ class DenseCorrelation : public Kernel {
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
   [[nodiscard]] size_t shared_scratch_bytes() const override { return shared_bytes_; }
   [[nodiscard]] int num_phases() const override { return 2; }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return problem_.is_blocked_source(input);
+  }
 
   [[nodiscard]] Box3 input_box(int phase, int64_t /*task*/, int input) const override {
     if (input == problem_.weights_input) {
@@ -263,6 +266,9 @@ class DenseWeightGradientKernel final : public Kernel {
   [[nodiscard]] int64_t num_tasks(int phase) const override {
     return phase == 0 ? coarse_.num_pieces() + fine_.num_pieces()
                       : divide_up(problem_.weights.n, rows_per_task_) + 1;
+  }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return problem_.is_blocked_coarse(input) || problem_.is_blocked_fine(input);
   }
   [[nodiscard]] Box3 input_box(int phase, int64_t /*task*/, int input) const override {
     if (phase != 0) return {};

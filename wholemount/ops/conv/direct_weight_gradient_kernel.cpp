@@ -279,7 +279,7 @@ void DirectWeightGradientKernel::sum_blocks(const Task& task, const CoarseGroup&
   const ChannelBlock& next = coarse_blocks_[group.first];
   const TensorView& view = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
   run.next_coarse =
-      at.jd + 1 < at.band.end.d && !next.plain
+      at.jd + 1 < at.band.end.d && !next.plain && !view.is_bfloat16()
           ? view.at<float>(at.n, next.block, at.jd + 1, at.band.begin.h, at.band.begin.w) +
                 at.first * 16
           : nullptr;
@@ -334,9 +334,9 @@ LinesAhead DirectWeightGradientKernel::lines_ahead(const Task& task, const Sourc
   const Extent3 size = load.box.extent();
   for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
     if (coarse_blocks_[index].plain) continue;
-    scratch.ahead[ahead.num_ranges++] = {view.at<float>(load.n, coarse_blocks_[index].block, jd + 1,
-                                                        load.box.begin.h, load.box.begin.w),
-                                         (size.h - 1) * view.row_pitch / 16 + size.w};
+    scratch.ahead[ahead.num_ranges++] =
+        lines_of_voxels(view, load.n, coarse_blocks_[index].block, jd + 1, load.box.begin.h,
+                        load.box.begin.w, (size.h - 1) * view.row_pitch / 16 + size.w);
   }
   return ahead;
 }
@@ -470,6 +470,7 @@ void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const 
     RowCopy row{};
     row.source_step = block.plain ? 1 : 16;
     row.channel_pitch = input.view.block_pitch;
+    row.bfloat16 = input.view.is_bfloat16();
     row.channels = block.lanes;
     row.plain = block.plain;
     row.pitch = blocked_to_few_ ? 4 : 16;
@@ -481,7 +482,7 @@ void DirectWeightGradientKernel::load_coarse(const Task& task, int64_t n, const 
     row.shift = transform.shift;
     row.slope = transform.slope;
     for (int64_t h = band.begin.h; h < band.end.h; ++h) {
-      row.source = input.view.at<float>(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
+      row.source = input.view.address(n, block.plain ? 0 : block.block, jd, h, band.begin.w);
       row.destination = scratch.coarse[(index - task.first_coarse) * (takes_halves_ ? 2 : 1)] +
                         (h - band.begin.h) * ring_.columns() * row.pitch;
       copy(row);

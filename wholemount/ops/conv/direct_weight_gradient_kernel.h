@@ -22,6 +22,10 @@ class DirectWeightGradientKernel : public WeightGradientKernel {
 
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return (problem_.is_blocked_coarse(input) && !sums_coarse() && !plain_to_blocked_) ||
+           (problem_.is_blocked_fine(input) && !sums_fine() && !in_place_);
+  }
 
   /// Rows of both operands that a task holds at once are limited to about this much.
   static constexpr int64_t kRowsBytes = int64_t{640} << 10;

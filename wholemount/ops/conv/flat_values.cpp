@@ -30,6 +30,7 @@ void FlatValues::write(int64_t piece, std::span<const InputView> inputs, Isa isa
   RowCopy load{};
   load.source_step = block.plain ? 1 : 16;
   load.channel_pitch = input.view.block_pitch;
+  load.bfloat16 = input.view.is_bfloat16();
   load.channels = block.lanes;
   load.plain = block.plain;
   load.pitch = 16;
@@ -41,7 +42,7 @@ void FlatValues::write(int64_t piece, std::span<const InputView> inputs, Isa isa
   load.slope = transform.slope;
   for (int64_t d = 0; d < extent_.d; ++d) {
     for (int64_t h = 0; h < extent_.h; ++h) {
-      load.source = input.view.at<float>(n, block.plain ? 0 : block.block, d, h, 0);
+      load.source = input.view.address(n, block.plain ? 0 : block.block, d, h, 0);
       copy(load);
       for (int64_t lane = 0; lane < block.lanes; ++lane) {
         for (int64_t w = 0; w < extent_.w; ++w) out[lane * voxels_ + w] = row[w * 16 + lane];

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "wholemount/ops/conv/scratch_cursor.h"
+#include "wholemount/ops/conv/source_ring.h"
 
 namespace wholemount {
 
@@ -175,8 +176,8 @@ LinesAhead GemmWeightGradientKernel::lines_ahead(const Task& task, int64_t n, co
   }
   const TensorView& coarse = args.inputs[static_cast<size_t>(problem_.coarse_input)].view;
   for (size_t index = task.first_coarse; index < task.last_coarse; ++index) {
-    scratch.ahead[ahead.num_ranges++] = {
-        coarse.at<float>(n, coarse_blocks_[index].block, box.begin.d, h, w), end - next};
+    scratch.ahead[ahead.num_ranges++] =
+        lines_of_voxels(coarse, n, coarse_blocks_[index].block, box.begin.d, h, w, end - next);
   }
   return ahead;
 }

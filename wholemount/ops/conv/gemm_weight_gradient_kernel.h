@@ -21,6 +21,10 @@ class GemmWeightGradientKernel : public WeightGradientKernel {
 
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return (problem_.is_blocked_coarse(input) && !sums_coarse()) ||
+           (problem_.is_blocked_fine(input) && !sums_fine() && !rows_in_place_);
+  }
 
   /// Voxels summed in registers before the sums go to memory: three kernel positions and two coarse
   /// blocks of them fit a first-level cache.

@@ -33,10 +33,12 @@ bool is_blocked(const TensorDesc& desc) {
 HeadBlock head_block(const InputView& input, const ChannelBlock& block, int64_t n, int64_t d,
                      int64_t h) {
   const BlockTransform transform = block_transform(input.transform, block);
-  return {input.view.at<float>(n, block.block, d, h),
+  return {input.view.address(n, block.block, d, h),
           transform.scale == nullptr ? kOnes : transform.scale,
-          transform.shift == nullptr ? kZeros : transform.shift, transform.slope,
-          !transform.active};
+          transform.shift == nullptr ? kZeros : transform.shift,
+          transform.slope,
+          !transform.active,
+          input.view.is_bfloat16()};
 }
 
 /// One row of each channel of a planar tensor. A LoadTransform is applied in `scratch`
@@ -96,6 +98,9 @@ class HeadCorrelation : public Kernel {
   [[nodiscard]] int num_phases() const override { return 2; }
   [[nodiscard]] int64_t num_tasks(int phase) const override {
     return phase == 0 ? 1 : tasks_.count();
+  }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return problem_.is_blocked_source(input);
   }
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override {
     if (input == problem_.weights_input) {
@@ -268,6 +273,9 @@ class HeadWeightGradientKernel final : public WeightGradientKernel {
   }
   [[nodiscard]] size_t thread_scratch_bytes() const override {
     return Scratch(*this, nullptr).cursor.bytes();
+  }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return problem_.is_blocked_fine(input) && !sums_fine();
   }
 
  private:

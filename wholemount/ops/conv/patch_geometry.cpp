@@ -46,6 +46,7 @@ void pack_patch_voxels(const PatchPack& pack, const CoarseRows& rows, int64_t fi
   RowCopy row{};
   row.source_step = pack.step.w * (pack.block.plain ? 1 : 16);
   row.channel_pitch = pack.input->view.block_pitch;
+  row.bfloat16 = pack.input->view.is_bfloat16();
   row.channels = pack.block.lanes;
   row.plain = pack.block.plain;
   row.pitch = 16;
@@ -55,7 +56,7 @@ void pack_patch_voxels(const PatchPack& pack, const CoarseRows& rows, int64_t fi
   row.slope = transform.slope;
   for_each_piece(
       rows, first, last, [&](int64_t d, int64_t h, int64_t w, int64_t count, int64_t position) {
-        row.source = pack.input->view.at<float>(
+        row.source = pack.input->view.address(
             pack.n, pack.block.plain ? 0 : pack.block.block, d * pack.step.d + pack.offset.d,
             h * pack.step.h + pack.offset.h, w * pack.step.w + pack.offset.w);
         row.count = count;

@@ -6,6 +6,12 @@
 
 namespace wholemount {
 
+LineRange lines_of_voxels(const TensorView& view, int64_t n, int64_t block, int64_t d, int64_t h,
+                          int64_t w, int64_t voxels) {
+  return {static_cast<const float*>(view.address(n, block, d, h, w)),
+          view.is_bfloat16() ? divide_up(voxels, 2) : voxels};
+}
+
 SourceRing::SourceRing(const CorrelationGeometry& geometry, int64_t max_rows, int64_t max_columns,
                        int64_t slack_voxels, int64_t planes)
     : depth_(geometry.d.span(planes)),
@@ -54,11 +60,12 @@ int64_t SourceRing::lines_ahead(const Load& load, int64_t jd, int64_t loaded, bo
       if (block.plain) continue;
       const TensorView& view = load.tensors[static_cast<size_t>(block.tensor)].view;
       const Extent3 size = held.extent();
-      const auto* begin = view.at<float>(load.n, block.block, z, held.begin.h, held.begin.w);
-      const int64_t lines = (size.h - 1) * view.row_pitch / 16 + size.w;
-      const int64_t piece = in_halves ? divide_up(lines, 2) : lines;
-      ranges[count++] = {begin, piece};
-      if (in_halves) ranges[count++] = {begin + (lines - piece) * 16, piece};
+      const LineRange all =
+          lines_of_voxels(view, load.n, block.block, z, held.begin.h, held.begin.w,
+                          (size.h - 1) * view.row_pitch / 16 + size.w);
+      const int64_t piece = in_halves ? divide_up(all.lines, 2) : all.lines;
+      ranges[count++] = {all.begin, piece};
+      if (in_halves) ranges[count++] = {all.begin + (all.lines - piece) * 16, piece};
     }
   }
   return count;
@@ -84,6 +91,7 @@ void SourceRing::load_plane(const Load& load, Isa isa, size_t block_index,
   RowCopy row{};
   row.source_step = step_w * (block.plain ? 1 : 16);
   row.channel_pitch = input.view.block_pitch;
+  row.bfloat16 = input.view.is_bfloat16();
   row.channels = block.lanes;
   row.plain = block.plain;
   row.pitch = static_cast<int32_t>(pitch);
@@ -107,8 +115,8 @@ void SourceRing::load_plane(const Load& load, Isa isa, size_t block_index,
         row.zeros_after = columns_ - end;
         row.destination = plane + ((phase_h * phases_w_ + phase_w) * rows_ + r) * columns_ * pitch;
         row.source = row.count == 0 ? nullptr
-                                    : input.view.at<float>(load.n, block.plain ? 0 : block.block, z,
-                                                           y, x + begin * step_w);
+                                    : input.view.address(load.n, block.plain ? 0 : block.block, z,
+                                                         y, x + begin * step_w);
         copy(row);
       }
     }

@@ -13,6 +13,11 @@
 
 namespace wholemount {
 
+/// `voxels` voxels of a blocked tensor, float32 or bfloat16, that lie side by side from (d, h, w)
+/// on.
+[[nodiscard]] LineRange lines_of_voxels(const TensorView& view, int64_t n, int64_t block, int64_t d,
+                                        int64_t h, int64_t w, int64_t voxels);
+
 /// The source voxels of a correlation in thread scratch: a ring of planes over a box of
 /// destinations, with the LoadTransform applied and the zero padding in place, so that inner loops
 /// know neither edges nor layouts.

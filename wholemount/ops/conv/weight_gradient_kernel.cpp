@@ -46,6 +46,16 @@ int64_t WeightGradientProblem::traffic_bytes() const {
   return static_cast<int64_t>(bytes);
 }
 
+bool WeightGradientProblem::is_blocked_coarse(int input) const {
+  return input == coarse_input && coarse.layout == Layout::blocked16;
+}
+
+bool WeightGradientProblem::is_blocked_fine(int input) const {
+  const int index = input - first_fine;
+  return index >= 0 && index < static_cast<int>(fine.size()) &&
+         fine[static_cast<size_t>(index)].layout == Layout::blocked16;
+}
+
 WeightGradientKernel::WeightGradientKernel(WeightGradientProblem problem, Isa isa,
                                            std::string reason)
     : problem_(std::move(problem)),

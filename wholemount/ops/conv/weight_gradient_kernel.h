@@ -30,6 +30,9 @@ struct WeightGradientProblem {
 
   [[nodiscard]] int64_t flops() const;
   [[nodiscard]] int64_t traffic_bytes() const;
+  /// Whether the kernel's input `input` is the coarse operand, or a fine one, blocked by channels.
+  [[nodiscard]] bool is_blocked_coarse(int input) const;
+  [[nodiscard]] bool is_blocked_fine(int input) const;
 };
 
 /// What all weight gradient kernels share. Phase 0: a task takes a panel (some coarse by some fine
@@ -63,6 +66,9 @@ class WeightGradientKernel : public Kernel {
   void cut(int64_t coarse_per_panel, int64_t fine_per_panel, int64_t wanted_tasks,
            const Extent3& grain, const Extent3& least);
   [[nodiscard]] Task task_at(int64_t task) const;
+  /// Whether sum_bias() reads that operand, which it takes in float32 only: it is grad_y.
+  [[nodiscard]] bool sums_coarse() const { return problem_.has_bias && !problem_.bias_of_fine; }
+  [[nodiscard]] bool sums_fine() const { return problem_.has_bias && problem_.bias_of_fine; }
   /// The sums of a part for two blocks: [tap][fine pitch][16].
   [[nodiscard]] float* partial(const KernelArgs& args, int64_t part, size_t coarse,
                                size_t fine) const;

@@ -49,7 +49,8 @@ WinogradInputColumns input_columns_of(const WinogradBlocks& blocks, const Winogr
   const int64_t num_columns = blocks.columns(run);
   const BlockTransform transform = block_transform(input.transform, block);
   WinogradInputColumns columns{};
-  columns.source = input.view.at<float>(n, block.block, d, h, w);
+  columns.source = input.view.address(n, block.block, d, h, w);
+  columns.bfloat16 = input.view.is_bfloat16();
   columns.plane_pitch = input.view.plane_pitch;
   columns.voxel_row_pitch = input.view.row_pitch;
   columns.d_begin = std::max<int64_t>(-d, 0);

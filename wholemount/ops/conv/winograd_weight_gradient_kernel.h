@@ -26,6 +26,9 @@ class WinogradWeightGradientKernel : public WeightGradientKernel {
 
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return problem_.is_blocked_fine(input) && !sums_fine();
+  }
 
   /// Both operands' transformed columns of a block, and the sums of a panel at all frequencies:
   /// well within a core's L2 cache, where the voxels that neighbouring tiles share should stay too.

@@ -91,6 +91,9 @@ class FlattenKernel final : public Flatten {
   [[nodiscard]] size_t thread_scratch_bytes() const override {
     return static_cast<size_t>(row_floats_ + piece_floats_) * sizeof(float);
   }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return inputs_[static_cast<size_t>(input)].layout == Layout::blocked16;
+  }
   void run(int /*phase*/, int64_t task, const KernelArgs& args) const override {
     const auto after = std::upper_bound(first_tasks_.begin(), first_tasks_.end(), task);
     const auto i = static_cast<size_t>(after - first_tasks_.begin()) - 1;

@@ -48,6 +48,9 @@ class BackwardSumsKernel final : public Kernel {
   [[nodiscard]] std::string name() const override {
     return "norm_backward_sums_" + std::string(isa_name(isa_));
   }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return input == 0 && x_.layout == Layout::blocked16;
+  }
   [[nodiscard]] int64_t flops() const override { return 7 * x_.num_elements(); }
   [[nodiscard]] int64_t traffic_bytes() const override {
     return static_cast<int64_t>(2 * x_.bytes());
@@ -91,13 +94,14 @@ class BackwardSumsKernel final : public Kernel {
     const LaneValues rstd = lanes(StatisticsRow::rstd);
     const LaneValues scale = lanes(StatisticsRow::scale);
     const LaneValues shift = lanes(StatisticsRow::shift);
-    const float* x = tasks_.pointer(args.inputs[0].view, task);
+    const TensorView& x = args.inputs[0].view;
     const float* grad = tasks_.pointer(args.inputs[1].view, task);
     const int64_t elements = tasks_.num_elements(task);
     double* result = partial(task, args);
     alignas(64) double p1[16];
     alignas(64) double p2[16];
-    LaneGradientSums run{x,
+    LaneGradientSums run{tasks_.address(x, task),
+                         x.is_bfloat16(),
                          grad,
                          elements / 16,
                          mean.lane,
@@ -118,7 +122,7 @@ class BackwardSumsKernel final : public Kernel {
       // Lanes beyond the end have no gradient and add nothing.
       alignas(64) float last_x[16] = {};
       alignas(64) float last_grad[16] = {};
-      std::copy_n(x + elements - rest, rest, last_x);
+      std::copy_n(tasks_.pointer(x, task) + elements - rest, rest, last_x);
       std::copy_n(grad + elements - rest, rest, last_grad);
       run.x = last_x;
       run.grad = last_grad;
@@ -295,6 +299,9 @@ class BackwardApplyKernel final : public Kernel {
   [[nodiscard]] std::string name() const override {
     return "norm_backward_apply_" + std::string(isa_name(isa_));
   }
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return input == 0 && x_.layout == Layout::blocked16;
+  }
   [[nodiscard]] int64_t flops() const override { return 8 * x_.num_elements(); }
   [[nodiscard]] int64_t traffic_bytes() const override {
     return static_cast<int64_t>((has_gradient_ ? 3 : 2) * x_.bytes());
@@ -321,18 +328,28 @@ class BackwardApplyKernel final : public Kernel {
     const LaneValues a = lanes(3, NormCoefficientRow::a);
     const LaneValues b = lanes(3, NormCoefficientRow::b);
     const LaneValues c = lanes(3, NormCoefficientRow::c);
-    const float* x = tasks_.pointer(args.inputs[0].view, task);
+    const TensorView& x = args.inputs[0].view;
     const float* grad = has_gradient_ ? tasks_.pointer(args.inputs[1].view, task) : nullptr;
     float* out = tasks_.pointer(args.outputs[0].view, task);
     const int64_t elements = tasks_.num_elements(task);
-    LaneGradientApply run{x,          grad,   out,    elements / 16, mean.lane, scale.lane,
-                          shift.lane, slope_, a.lane, b.lane,        c.lane};
+    LaneGradientApply run{tasks_.address(x, task),
+                          x.is_bfloat16(),
+                          grad,
+                          out,
+                          elements / 16,
+                          mean.lane,
+                          scale.lane,
+                          shift.lane,
+                          slope_,
+                          a.lane,
+                          b.lane,
+                          c.lane};
     apply_(run);
     const int64_t rest = elements % 16;
     if (rest > 0) {
       alignas(64) float last_x[16] = {};
       alignas(64) float last_grad[16] = {};
-      std::copy_n(x + elements - rest, rest, last_x);
+      std::copy_n(tasks_.pointer(x, task) + elements - rest, rest, last_x);
       if (has_gradient_) {
         std::copy_n(grad + elements - rest, rest, last_grad);
       }

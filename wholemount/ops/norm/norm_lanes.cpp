@@ -122,7 +122,10 @@ void lane_moments(const float* x, int64_t num_vectors, double* mean, double* m2)
   }
 }
 
-void lane_gradient_sums(const LaneGradientSums& run) {
+namespace {
+
+template <class Element>
+void gradient_sums(const LaneGradientSums& run) {
   const LoadTransform16 transform{F16::load(run.scale), F16::load(run.shift), F16::set1(run.slope)};
   const F16 mean = F16::load(run.mean);
   const F16 zero = F16::zero();
@@ -133,7 +136,7 @@ void lane_gradient_sums(const LaneGradientSums& run) {
   for (int64_t done = 0; done < run.num_vectors; done += kPieceVectors) {
     const int64_t left = run.num_vectors - done;
     const int64_t count = left < kPieceVectors ? left : kPieceVectors;
-    const float* x = run.x + 16 * done;
+    const Element* x = static_cast<const Element*>(run.x) + 16 * done;
     const float* grad = run.grad + 16 * done;
     F16 first0 = zero;
     F16 first1 = zero;
@@ -165,7 +168,9 @@ void lane_gradient_sums(const LaneGradientSums& run) {
   }
 }
 
-void lane_gradient_apply(const LaneGradientApply& run) {
+template <class Element>
+void gradient_apply(const LaneGradientApply& run) {
+  const auto* values = static_cast<const Element*>(run.x);
   const LoadTransform16 transform{F16::load(run.scale), F16::load(run.shift), F16::set1(run.slope)};
   const F16 mean = F16::load(run.mean);
   const F16 a = F16::load(run.a);
@@ -173,7 +178,7 @@ void lane_gradient_apply(const LaneGradientApply& run) {
   const F16 c = F16::load(run.c);
   const F16 zero = F16::zero();
   for (int64_t i = 0; i < run.num_vectors; ++i) {
-    const F16 x = F16::load(run.x + 16 * i);
+    const F16 x = F16::load(values + 16 * i);
     F16 dx = fma(b, x - mean, c);
     if (run.grad != nullptr) {
       const F16 g = F16::load(run.grad + 16 * i);
@@ -182,6 +187,16 @@ void lane_gradient_apply(const LaneGradientApply& run) {
     }
     dx.store(run.out + 16 * i);
   }
+}
+
+}  // namespace
+
+void lane_gradient_sums(const LaneGradientSums& run) {
+  run.bfloat16 ? gradient_sums<Bfloat16>(run) : gradient_sums<float>(run);
+}
+
+void lane_gradient_apply(const LaneGradientApply& run) {
+  run.bfloat16 ? gradient_apply<Bfloat16>(run) : gradient_apply<float>(run);
 }
 
 }  // namespace wholemount::WM_ISA

@@ -14,7 +14,8 @@ namespace wholemount {
 /// p1 = sum dz', p2 = sum dz' * (x - mean) * rstd with dz' = grad * (z > 0 ? 1 : slope),
 /// z = fma(x, scale, shift), for each lane; overwrites p1[16] and p2[16].
 struct LaneGradientSums {
-  const float* x;
+  const void* x;
+  bool bfloat16;  ///< what x holds; else float32
   const float* grad;
   int64_t num_vectors;
   const float* mean;
@@ -28,7 +29,8 @@ struct LaneGradientSums {
 
 /// out = a * dz' + (b * (x - mean) + c); grad == nullptr stands for zero; out may be grad.
 struct LaneGradientApply {
-  const float* x;
+  const void* x;
+  bool bfloat16;  ///< what x holds; else float32
   const float* grad;
   float* out;
   int64_t num_vectors;

@@ -33,6 +33,11 @@ class BlockSlabTasks {
     const Box3 slab = box(task);
     return view.at<float>(0, block(task), slab.begin.d, slab.begin.h, 0);
   }
+  /// The same of float32 or bfloat16.
+  [[nodiscard]] const void* address(const TensorView& view, int64_t task) const {
+    const Box3 slab = box(task);
+    return view.address(0, block(task), slab.begin.d, slab.begin.h, 0);
+  }
 
  private:
   static constexpr int64_t kTaskElements = 256 * 1024;

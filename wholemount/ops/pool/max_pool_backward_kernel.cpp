@@ -33,8 +33,8 @@ class MaxPoolBackwardKernel final : public Kernel {
         rectified_(rectified),
         tasks_(tasks_of(geometry_, context.inputs[0])),
         isa_(context.target.isa),
-        overlapping_(context.inputs[0].block_width() == 16 && geometry_.w.kernel == 3 &&
-                     geometry_.w.stride == 2),
+        blocked_(context.inputs[0].block_width() == 16),
+        overlapping_(blocked_ && geometry_.w.kernel == 3 && geometry_.w.stride == 2),
         by_planes_(overlapping_ && geometry_.h.kernel <= kMaxPlaneTapsH),
         find_row_(WM_PICK_ISA(context.target.isa, max_pool_row)),
         find_plane_row_(WM_PICK_ISA(context.target.isa, plane_maxima_row)),
@@ -61,6 +61,7 @@ class MaxPoolBackwardKernel final : public Kernel {
   [[nodiscard]] std::string name() const override {
     return "max_pool_backward_" + std::string(isa_name(isa_));
   }
+  [[nodiscard]] bool reads_bfloat16(int input) const override { return input == 0 && blocked_; }
   [[nodiscard]] int64_t flops() const override { return flops_; }
   [[nodiscard]] int64_t traffic_bytes() const override { return traffic_; }
   [[nodiscard]] size_t thread_scratch_bytes() const override {
@@ -128,6 +129,7 @@ class MaxPoolBackwardKernel final : public Kernel {
     PlaneMaximaRow row{};
     row.value = values + windows.extent().d * rows_h * row_floats_;
     row.tap = row.value + row_floats_;
+    row.bfloat16 = x.is_bfloat16();
     row.row_pitch = x.row_pitch;
     row.width = geometry_.w.input;
     row.padding_w = geometry_.w.padding;
@@ -143,7 +145,7 @@ class MaxPoolBackwardKernel final : public Kernel {
       if (od_begin >= od_end) continue;
       for (int64_t oh = windows.begin.h; oh < windows.end.h; ++oh) {
         const AxisRange h = geometry_.h.voxels_of(oh);
-        row.x = x.at<float>(task.n, task.block, d, h.begin);
+        row.x = x.address(task.n, task.block, d, h.begin);
         row.taps_h = h.end - h.begin;
         row.first_tap =
             (h.begin + geometry_.h.padding - oh * geometry_.h.stride) * geometry_.w.kernel;
@@ -204,6 +206,7 @@ class MaxPoolBackwardKernel final : public Kernel {
   bool rectified_;
   WindowTasks tasks_;
   Isa isa_;
+  bool blocked_;
   bool overlapping_;  ///< blocked, three wide and two apart
   bool by_planes_;    ///< and maxima found plane by plane
   void (*find_row_)(const MaxPoolRow&);

@@ -17,6 +17,7 @@ class MaxPoolKernel final : public Kernel {
       : geometry_("max_pool", spec, context.inputs[0].extent),
         tasks_(context.outputs[0], geometry_.task_bytes()),
         isa_(context.target.isa),
+        blocked_(context.inputs[0].block_width() == 16),
         row_(WM_PICK_ISA(context.target.isa, max_pool_row)),
         flops_(checked_multiply(context.outputs[0].num_elements(), geometry_.window_size())),
         traffic_(static_cast<int64_t>(context.inputs[0].bytes() + context.outputs[0].bytes())) {}
@@ -24,6 +25,7 @@ class MaxPoolKernel final : public Kernel {
   [[nodiscard]] std::string name() const override {
     return "max_pool_" + std::string(isa_name(isa_));
   }
+  [[nodiscard]] bool reads_bfloat16(int /*input*/) const override { return blocked_; }
   [[nodiscard]] int64_t flops() const override { return flops_; }
   [[nodiscard]] int64_t traffic_bytes() const override { return traffic_; }
   [[nodiscard]] int64_t num_tasks(int /*phase*/) const override { return tasks_.count(); }
@@ -52,6 +54,7 @@ class MaxPoolKernel final : public Kernel {
   PoolGeometry geometry_;
   SlabTasks tasks_;
   Isa isa_;
+  bool blocked_;
   void (*row_)(const MaxPoolRow&);
   int64_t flops_;
   int64_t traffic_;

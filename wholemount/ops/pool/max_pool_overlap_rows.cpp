@@ -20,8 +20,9 @@ struct Maximum {
 };
 
 /// One window of which w taps [kw_begin, kw_end) lie in the input; `x` is its tap (0, 0).
-Maximum clipped_window(const PlaneMaximaRow& row, const LoadTransform16& transform, const float* x,
-                       int64_t kw_begin, int64_t kw_end) {
+template <class Element>
+Maximum clipped_window(const PlaneMaximaRow& row, const LoadTransform16& transform,
+                       const Element* x, int64_t kw_begin, int64_t kw_end) {
   Maximum best{transform.apply(F16::load(x + kw_begin * 16)),
                F16::set1(static_cast<float>(row.first_tap + kw_begin))};
   for (int64_t kh = 0; kh < row.taps_h; ++kh) {
@@ -35,10 +36,10 @@ Maximum clipped_window(const PlaneMaximaRow& row, const LoadTransform16& transfo
 
 /// Windows [begin, end), all of whose taps along w lie in the input. The third voxel of a window is
 /// the first of the next one.
-template <int kTapsH>
+template <int kTapsH, class Element>
 void whole_windows(const PlaneMaximaRow& row, const LoadTransform16& transform, int64_t begin,
                    int64_t end) {
-  const float* x = row.x + (begin * kStrideW - row.padding_w) * 16;
+  const Element* x = static_cast<const Element*>(row.x) + (begin * kStrideW - row.padding_w) * 16;
   const int64_t pitch = row.row_pitch;
   F16 taps[kTapsH][kKernelW];
   F16 carried[kTapsH];
@@ -68,15 +69,15 @@ void whole_windows(const PlaneMaximaRow& row, const LoadTransform16& transform, 
   }
 }
 
-}  // namespace
-
-void plane_maxima_row(const PlaneMaximaRow& row) {
+template <class Element>
+void maxima_of_plane(const PlaneMaximaRow& row) {
+  const auto* x = static_cast<const Element*>(row.x);
   const LoadTransform16 transform{F16::load(row.scale), F16::load(row.shift), F16::set1(row.slope)};
   const auto clipped = [&](int64_t begin, int64_t end) {
     for (int64_t ow = begin; ow < end; ++ow) {
       const int64_t first = ow * kStrideW - row.padding_w;
       const Maximum best =
-          clipped_window(row, transform, row.x + first * 16, first < 0 ? -first : 0,
+          clipped_window(row, transform, x + first * 16, first < 0 ? -first : 0,
                          first + kKernelW > row.width ? row.width - first : kKernelW);
       best.value.store(row.value + ow * 16);
       best.tap.store(row.tap + ow * 16);
@@ -91,16 +92,22 @@ void plane_maxima_row(const PlaneMaximaRow& row) {
   if (begin < end) {
     switch (row.taps_h) {
       case 1:
-        whole_windows<1>(row, transform, begin, end);
+        whole_windows<1, Element>(row, transform, begin, end);
         break;
       case 2:
-        whole_windows<2>(row, transform, begin, end);
+        whole_windows<2, Element>(row, transform, begin, end);
         break;
       default:
-        whole_windows<kMaxPlaneTapsH>(row, transform, begin, end);
+        whole_windows<kMaxPlaneTapsH, Element>(row, transform, begin, end);
     }
   }
   clipped(end, row.num_outputs);
+}
+
+}  // namespace
+
+void plane_maxima_row(const PlaneMaximaRow& row) {
+  row.bfloat16 ? maxima_of_plane<Bfloat16>(row) : maxima_of_plane<float>(row);
 }
 
 void join_maxima_row(const JoinedMaximaRow& row) {

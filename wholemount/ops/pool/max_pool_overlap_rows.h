@@ -12,7 +12,8 @@ namespace wholemount {
 
 /// Of one input plane, the maxima of one row of windows (fixed oh). Pitches in floats.
 struct PlaneMaximaRow {
-  const float* x;  ///< first voxel of the first input row of the windows, at w = 0
+  const void* x;  ///< first voxel of the first input row of the windows, at w = 0
+  bool bfloat16;  ///< what x holds; else float32
   int64_t row_pitch;
   int64_t taps_h;  ///< input rows inside the windows, 1 to 3
   int64_t width;   ///< voxels of an input row

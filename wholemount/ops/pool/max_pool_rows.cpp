@@ -19,14 +19,14 @@ F16 noted_tap(const MaxPoolRow& row, F16 value, F16 tap) {
 
 /// The maxima of the window of which w taps [kw_begin, kw_end) lie in the input; `x` is its tap
 /// (0, 0, 0).
-template <bool kWithTap>
-Maximum maximum_of(const MaxPoolRow& row, const LoadTransform16& transform, const float* x,
+template <bool kWithTap, class Element>
+Maximum maximum_of(const MaxPoolRow& row, const LoadTransform16& transform, const Element* x,
                    int64_t kw_begin, int64_t kw_end) {
   Maximum best{transform.apply(F16::load(x + kw_begin * 16)),
                F16::set1(static_cast<float>(row.first_tap + kw_begin))};
   for (int64_t kd = 0; kd < row.taps_d; ++kd) {
     for (int64_t kh = 0; kh < row.taps_h; ++kh) {
-      const float* line = x + kd * row.plane_pitch + kh * row.row_pitch;
+      const Element* line = x + kd * row.plane_pitch + kh * row.row_pitch;
       const int64_t tap = row.first_tap + kd * row.tap_plane_pitch + kh * row.kernel_w;
       for (int64_t kw = kw_begin; kw < kw_end; ++kw) {
         const F16 value = transform.apply(F16::load(line + kw * 16));
@@ -44,10 +44,10 @@ Maximum maximum_of(const MaxPoolRow& row, const LoadTransform16& transform, cons
 /// The same for up to kNeighbours windows whose taps along w all lie in the input, input row by
 /// input row: large windows are then read in long stretches, which the prefetcher can follow.
 constexpr int64_t kNeighbours = 16;
-template <bool kWithTap>
+template <bool kWithTap, class Element>
 void neighbouring_windows(const MaxPoolRow& row, const LoadTransform16& transform, int64_t ow,
                           int64_t count) {
-  const float* x = row.x + (ow * row.stride_w - row.padding_w) * 16;
+  const Element* x = static_cast<const Element*>(row.x) + (ow * row.stride_w - row.padding_w) * 16;
   const int64_t step = row.stride_w * 16;
   Maximum best[kNeighbours];
   for (int64_t i = 0; i < count; ++i) {
@@ -56,7 +56,7 @@ void neighbouring_windows(const MaxPoolRow& row, const LoadTransform16& transfor
   }
   for (int64_t kd = 0; kd < row.taps_d; ++kd) {
     for (int64_t kh = 0; kh < row.taps_h; ++kh) {
-      const float* line = x + kd * row.plane_pitch + kh * row.row_pitch;
+      const Element* line = x + kd * row.plane_pitch + kh * row.row_pitch;
       const int64_t tap = row.first_tap + kd * row.tap_plane_pitch + kh * row.kernel_w;
       for (int64_t i = 0; i < count; ++i) {
         Maximum here = best[i];
@@ -88,24 +88,31 @@ int64_t whole_windows(const MaxPoolRow& row, int64_t ow, int64_t most) {
   return count < most ? count : most;
 }
 
-template <bool kWithTap>
+template <bool kWithTap, class Element>
 void blocked_row(const MaxPoolRow& row, const LoadTransform16& transform) {
   constexpr int64_t kLargeWindow = 4;
   for (int64_t ow = 0; ow < row.num_outputs;) {
     const int64_t whole = row.kernel_w < kLargeWindow ? 0 : whole_windows(row, ow, kNeighbours);
     if (whole > 0) {
-      neighbouring_windows<kWithTap>(row, transform, ow, whole);
+      neighbouring_windows<kWithTap, Element>(row, transform, ow, whole);
       ow += whole;
       continue;
     }
     const int64_t first = ow * row.stride_w - row.padding_w;
     const int64_t kw_begin = first < 0 ? -first : 0;
     const int64_t kw_end = first + row.kernel_w > row.width ? row.width - first : row.kernel_w;
-    const Maximum best = maximum_of<kWithTap>(row, transform, row.x + first * 16, kw_begin, kw_end);
+    const Maximum best = maximum_of<kWithTap>(
+        row, transform, static_cast<const Element*>(row.x) + first * 16, kw_begin, kw_end);
     if (row.y != nullptr) best.value.store(row.y + ow * 16);
     if (kWithTap) noted_tap(row, best.value, best.tap).store(row.tap + ow * 16);
     ++ow;
   }
+}
+
+template <class Element>
+void blocked_row(const MaxPoolRow& row, const LoadTransform16& transform) {
+  row.tap != nullptr ? blocked_row<true, Element>(row, transform)
+                     : blocked_row<false, Element>(row, transform);
 }
 
 /// Maxima of windows that lie side by side or apart: of the columns first, row by row, then of each
@@ -116,7 +123,7 @@ void plain_maxima(const MaxPoolRow& row, const LoadTransform16& transform, int64
                   int64_t count) {
   alignas(64) float columns[kColumns + 16];
   alignas(64) float taps[kWithTap ? kColumns + 16 : 16];
-  const float* x = row.x + ow * row.stride_w - row.padding_w;
+  const float* x = static_cast<const float*>(row.x) + ow * row.stride_w - row.padding_w;
   const int64_t num_columns = (count - 1) * row.stride_w + row.kernel_w;
   bool is_first = true;
   for (int64_t kd = 0; kd < row.taps_d; ++kd) {
@@ -158,7 +165,7 @@ void plain_maxima(const MaxPoolRow& row, const LoadTransform16& transform, int64
 /// channel: all lanes of the transform are alike.
 void plain_windows(const MaxPoolRow& row, const LoadTransform16& transform, int64_t ow,
                    int64_t count, int64_t kw_begin, int64_t kw_end) {
-  const float* x = row.x + ow * row.stride_w - row.padding_w;
+  const float* x = static_cast<const float*>(row.x) + ow * row.stride_w - row.padding_w;
   const auto value_at = [&](const float* p) {
     return transform.apply(load_some_strided(p, row.stride_w, count));
   };
@@ -217,7 +224,7 @@ void max_pool_row(const MaxPoolRow& row) {
     plain_row(row, transform);
     return;
   }
-  row.tap != nullptr ? blocked_row<true>(row, transform) : blocked_row<false>(row, transform);
+  row.bfloat16 ? blocked_row<Bfloat16>(row, transform) : blocked_row<float>(row, transform);
 }
 
 namespace {

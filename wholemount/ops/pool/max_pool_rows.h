@@ -6,9 +6,10 @@
 
 namespace wholemount {
 
-/// One row of outputs (fixed od, oh) of one channel block. Pitches in floats.
+/// One row of outputs (fixed od, oh) of one channel block. Pitches in elements.
 struct MaxPoolRow {
-  const float* x;  ///< first voxel of the first input row of the window, at w = 0
+  const void* x;  ///< first voxel of the first input row of the window, at w = 0
+  bool bfloat16;  ///< what x holds (blocked tensors only); else float32
   int64_t plane_pitch;
   int64_t row_pitch;
   int64_t taps_d;  ///< input rows inside the window: taps_d x taps_h

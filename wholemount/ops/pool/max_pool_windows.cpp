@@ -7,6 +7,7 @@ namespace wholemount {
 MaxPoolRow max_pool_row_of(const PoolGeometry& geometry, const TensorView& x,
                            const LaneTransform& lanes) {
   MaxPoolRow row{};
+  row.bfloat16 = x.is_bfloat16();
   row.plane_pitch = x.plane_pitch;
   row.row_pitch = x.row_pitch;
   row.block_width = x.desc.block_width();
@@ -26,7 +27,7 @@ void aim(MaxPoolRow& row, const PoolGeometry& geometry, const TensorView& x,
          const SlabTasks::Task& task, int64_t od, int64_t oh) {
   const AxisRange d = geometry.d.voxels_of(od);
   const AxisRange h = geometry.h.voxels_of(oh);
-  row.x = x.at<float>(task.n, task.block, d.begin, h.begin);
+  row.x = x.address(task.n, task.block, d.begin, h.begin);
   row.taps_d = d.end - d.begin;
   row.taps_h = h.end - h.begin;
   const int64_t kd = d.begin + geometry.d.padding - od * geometry.d.stride;

@@ -25,7 +25,12 @@ LoadTransform16 transform_of(const HeadBlock& block) {
   return {F16::load(block.scale), F16::load(block.shift), F16::set1(block.slope)};
 }
 
-template <int kChannels, bool kTransformed>
+template <class Element>
+F16 voxel_of(const HeadBlock& block, int64_t v) {
+  return F16::load(static_cast<const Element*>(block.values) + v * 16);
+}
+
+template <int kChannels, bool kTransformed, bool kBfloat16>
 void logits(const HeadRow& row) {
   for (int64_t v = 0; v < row.count; ++v) {
     F16 sum[kChannels];
@@ -33,7 +38,8 @@ void logits(const HeadRow& row) {
     for (int c = 0; c < kChannels; ++c) sum[c] = F16::zero();
     for (int32_t b = 0; b < row.num_blocks; ++b) {
       const HeadBlock& block = row.blocks[b];
-      F16 x = F16::load(block.values + v * 16);
+      F16 x =
+          kBfloat16 && block.bfloat16 ? voxel_of<Bfloat16>(block, v) : voxel_of<float>(block, v);
       if (kTransformed) x = transform_of(block).apply(x);
       const float* weights = row.weights + b * row.channels * 16;
 #pragma GCC unroll 4
@@ -47,10 +53,16 @@ void logits(const HeadRow& row) {
 template <int kChannels>
 void logits_of(const HeadRow& row) {
   bool transformed = false;
+  bool bfloat16 = false;
   for (int32_t b = 0; b < row.num_blocks; ++b) {
     transformed = transformed || !row.blocks[b].identity;
+    bfloat16 = bfloat16 || row.blocks[b].bfloat16;
   }
-  transformed ? logits<kChannels, true>(row) : logits<kChannels, false>(row);
+  if (bfloat16) {
+    transformed ? logits<kChannels, true, true>(row) : logits<kChannels, false, true>(row);
+  } else {
+    transformed ? logits<kChannels, true, false>(row) : logits<kChannels, false, false>(row);
+  }
 }
 
 template <int kChannels, bool kStream>
@@ -71,7 +83,7 @@ void spread(const SpreadRow& row) {
   }
 }
 
-template <int kChannels, bool kTransformed>
+template <int kChannels, bool kTransformed, class Element>
 void sums(const HeadSums& row) {
   const LoadTransform16 transform = transform_of(row.block);
   // Several chains hide the latency of the multiply-add.
@@ -86,7 +98,7 @@ void sums(const HeadSums& row) {
   for (; v + kChains <= row.count; v += kChains) {
 #pragma GCC unroll 8
     for (int chain = 0; chain < kChains; ++chain) {
-      F16 x = F16::load(row.block.values + (v + chain) * 16);
+      F16 x = voxel_of<Element>(row.block, v + chain);
       if (kTransformed) x = transform.apply(x);
 #pragma GCC unroll 4
       for (int c = 0; c < kChannels; ++c) {
@@ -95,7 +107,7 @@ void sums(const HeadSums& row) {
     }
   }
   for (; v < row.count; ++v) {
-    F16 x = F16::load(row.block.values + v * 16);
+    F16 x = voxel_of<Element>(row.block, v);
     if (kTransformed) x = transform.apply(x);
 #pragma GCC unroll 4
     for (int c = 0; c < kChannels; ++c) {
@@ -109,6 +121,11 @@ void sums(const HeadSums& row) {
     for (int chain = 1; chain < kChains; ++chain) total = total + sum[c][chain];
     (F16::load(row.sums + c * 16) + total).store(row.sums + c * 16);
   }
+}
+
+template <int kChannels, class Element>
+void sums_of(const HeadSums& row) {
+  row.block.identity ? sums<kChannels, false, Element>(row) : sums<kChannels, true, Element>(row);
 }
 
 }  // namespace
@@ -129,7 +146,7 @@ void sums(const HeadSums& row) {
 #define WM_SPREAD(channels) \
   (row.stream ? spread<channels, true>(row) : spread<channels, false>(row))
 #define WM_SUMS(channels) \
-  (row.block.identity ? sums<channels, false>(row) : sums<channels, true>(row))
+  (row.block.bfloat16 ? sums_of<channels, Bfloat16>(row) : sums_of<channels, float>(row))
 
 void head_row(const HeadRow& row) { WM_FOR_CHANNELS(WM_LOGITS) }
 void spread_row(const SpreadRow& row) { WM_FOR_CHANNELS(WM_SPREAD) }

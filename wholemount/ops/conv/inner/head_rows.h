@@ -8,11 +8,12 @@ namespace wholemount {
 
 /// One channel block of a blocked tensor, read through a LoadTransform.
 struct HeadBlock {
-  const float* values;  ///< first voxel, sixteen lanes a voxel
-  const float* scale;   ///< sixteen
+  const void* values;  ///< first voxel, sixteen lanes a voxel
+  const float* scale;  ///< sixteen
   const float* shift;
   float slope;
   bool identity;  ///< read as it is
+  bool bfloat16;  ///< what the values are; else float32
 };
 
 inline constexpr int32_t kHeadChannels = 4;

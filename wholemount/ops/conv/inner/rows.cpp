@@ -37,7 +37,7 @@ int64_t copy_plain_sixteens([[maybe_unused]] const RowCopy& row,
     F16 channel[kChannels];
 #pragma GCC unroll 4
     for (int c = 0; c < kChannels; ++c) {
-      channel[c] = F16::load(row.source + done + c * row.channel_pitch);
+      channel[c] = F16::load(static_cast<const float*>(row.source) + done + c * row.channel_pitch);
       if (!row.transformed) continue;
       const LoadTransform16 transform{F16::set1(row.scale != nullptr ? row.scale[c] : 1.0F),
                                       F16::set1(row.shift != nullptr ? row.shift[c] : 0.0F),
@@ -67,7 +67,7 @@ void copy_plain(const RowCopy& row, float* destination) {
   for (int64_t i = kPitch == 4 ? copy_plain_sixteens<kChannels>(row, destination) : 0;
        i < row.count; ++i) {
     float voxel[kPitch] = {};
-    const float* source = row.source + i * row.source_step;
+    const float* source = static_cast<const float*>(row.source) + i * row.source_step;
 #pragma GCC unroll 4
     for (int c = 0; c < kChannels; ++c) {
       const float x = source[c * row.channel_pitch];
@@ -96,10 +96,31 @@ void copy_plain_channels(const RowCopy& row, float* destination) {
 
 }  // namespace
 
-void copy_row(const RowCopy& row) {
+namespace {
+
+template <class Element>
+void copy_blocked(const RowCopy& row, float* destination) {
   // Voxels asked for ahead of time: rows are too short for the hardware to see them coming, and
   // what lies behind a row is mostly the next one.
   constexpr int64_t kAhead = 48;
+  const auto* source = static_cast<const Element*>(row.source);
+  if (!row.transformed) {
+    for (int64_t i = 0; i < row.count; ++i) {
+      __builtin_prefetch(source + (i + kAhead) * row.source_step, 0, 2);
+      F16::load(source + i * row.source_step).store(destination + i * 16);
+    }
+    return;
+  }
+  const LoadTransform16 transform = block_transform(row.scale, row.shift, row.slope);
+  for (int64_t i = 0; i < row.count; ++i) {
+    __builtin_prefetch(source + (i + kAhead) * row.source_step, 0, 2);
+    transform.apply(F16::load(source + i * row.source_step)).store(destination + i * 16);
+  }
+}
+
+}  // namespace
+
+void copy_row(const RowCopy& row) {
   float* destination = row.destination;
   fill_zero(destination, row.zeros_before * row.pitch);
   destination += row.zeros_before * row.pitch;
@@ -109,17 +130,10 @@ void copy_row(const RowCopy& row) {
     } else {
       copy_plain_channels<16>(row, destination);
     }
-  } else if (!row.transformed) {
-    for (int64_t i = 0; i < row.count; ++i) {
-      __builtin_prefetch(row.source + (i + kAhead) * row.source_step, 0, 2);
-      F16::load(row.source + i * row.source_step).store(destination + i * 16);
-    }
+  } else if (row.bfloat16) {
+    copy_blocked<Bfloat16>(row, destination);
   } else {
-    const LoadTransform16 transform = block_transform(row.scale, row.shift, row.slope);
-    for (int64_t i = 0; i < row.count; ++i) {
-      __builtin_prefetch(row.source + (i + kAhead) * row.source_step, 0, 2);
-      transform.apply(F16::load(row.source + i * row.source_step)).store(destination + i * 16);
-    }
+    copy_blocked<float>(row, destination);
   }
   fill_zero(destination + row.count * row.pitch, row.zeros_after * row.pitch);
 }
@@ -165,13 +179,23 @@ void add_to_sums(const float* in, double* sums, int64_t count) {
   for (int64_t i = 0; i < count; ++i) sums[i] += static_cast<double>(in[i]);
 }
 
-void rectify_row(const RowRectify& row) {
+namespace {
+
+template <class Element>
+void rectify(const RowRectify& row) {
+  const auto* x = static_cast<const Element*>(row.x);
   const F16 slope = F16::set1(row.slope);
   for (int64_t i = 0; i < row.count * 16; i += 16) {
     const F16 gradient = F16::load(row.gradient + i);
-    select_greater(F16::load(row.x + i), F16::zero(), gradient, gradient * slope)
+    select_greater(F16::load(x + i), F16::zero(), gradient, gradient * slope)
         .store(row.gradient + i);
   }
+}
+
+}  // namespace
+
+void rectify_row(const RowRectify& row) {
+  row.bfloat16 ? rectify<Bfloat16>(row) : rectify<float>(row);
 }
 
 void sum_row(const RowSum& row) {

@@ -9,8 +9,9 @@ namespace wholemount {
 /// Copies one row of voxels of one channel block into scratch, reading through a LoadTransform and
 /// surrounding it with zero voxels.
 struct RowCopy {
-  const float* source;    ///< lane 0 of the first voxel copied
-  int64_t source_step;    ///< floats from one copied voxel to the next
+  const void* source;     ///< lane 0 of the first voxel copied
+  bool bfloat16;          ///< what the source holds (not when plain); else float32
+  int64_t source_step;    ///< elements from one copied voxel to the next
   int64_t channel_pitch;  ///< plain sources: floats from a channel to the next
   int32_t channels;       ///< channels of the block (<= 16; <= 4 when plain)
   bool plain;             ///< the source is planar; else sixteen lanes lie side by side
@@ -29,8 +30,9 @@ WM_DECLARE_PER_ISA(void copy_row(const RowCopy& row);)
 /// Multiplies the voxels of one row of one block of sixteen channels by the derivative of a leaky
 /// rectifier of x: by 1 where x > 0, else by the slope.
 struct RowRectify {
-  const float* x;   ///< lane 0 of the first voxel
-  float* gradient;  ///< likewise
+  const void* x;    ///< lane 0 of the first voxel
+  bool bfloat16;    ///< what x holds; else float32
+  float* gradient;  ///< lane 0 of the first voxel
   int64_t count;    ///< voxels
   float slope;
 };

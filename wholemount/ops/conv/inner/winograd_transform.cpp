@@ -23,9 +23,9 @@ struct Tile {
   static constexpr int kRows = D::kPoints * H::kPoints;
 
   /// One column; rows of the result are D::kPoints x H::kPoints.
-  template <bool kTransformed, bool kEdge>
+  template <bool kTransformed, bool kEdge, class Element>
   static F16 load_input(const WinogradInputColumns& columns, const LoadTransform16& transform,
-                        const float* source, int i, int j) {
+                        const Element* source, int i, int j) {
     const bool exists = !kEdge || (i >= columns.d_begin && i < columns.d_end &&
                                    j >= columns.h_begin && j < columns.h_end);
     if (!exists) return F16::zero();
@@ -35,9 +35,9 @@ struct Tile {
 
   /// The frequencies [kBegin, kEnd) along d of one input column. All of them at once do not fit
   /// thirty-two registers, half of them do.
-  template <bool kTransformed, bool kEdge, int kBegin, int kEnd>
+  template <bool kTransformed, bool kEdge, int kBegin, int kEnd, class Element>
   static void input_column(const WinogradInputColumns& columns, const LoadTransform16& transform,
-                           const float* source, float* out) {
+                           const Element* source, float* out) {
     const int64_t pitch = columns.row_pitch;
     F16 partial[kEnd - kBegin][H::kPoints];
 #pragma GCC unroll 10
@@ -66,35 +66,39 @@ struct Tile {
   /// Asks for the next kAhead columns, row by row: neighbouring lines wake the hardware's
   /// prefetcher, which cannot follow thirty-six rows a column at a time.
   static constexpr int64_t kAhead = 16;
-  static void prefetch_row(const float* voxels, int64_t first, int64_t end) {
+  template <class Element>
+  static void prefetch_row(const Element* voxels, int64_t first, int64_t end) {
+    constexpr int64_t kPerLine = sizeof(float) / sizeof(Element);
     const int64_t last = first + kAhead < end ? first + kAhead : end;
-    for (int64_t column = first; column < last; ++column) {
+    for (int64_t column = first; column < last; column += kPerLine) {
       __builtin_prefetch(voxels + column * 16, 0, 2);
     }
   }
+  template <class Element>
   static void prefetch_columns(const WinogradInputColumns& columns, int64_t first) {
+    const auto* source = static_cast<const Element*>(columns.source);
     if (first < columns.w_begin) first = columns.w_begin;
     for (int64_t i = columns.d_begin; i < columns.d_end; ++i) {
       for (int64_t j = columns.h_begin; j < columns.h_end; ++j) {
-        prefetch_row(columns.source + i * columns.plane_pitch + j * columns.voxel_row_pitch, first,
+        prefetch_row(source + i * columns.plane_pitch + j * columns.voxel_row_pitch, first,
                      columns.w_end);
       }
     }
   }
 
-  template <bool kTransformed, bool kEdge>
+  template <class Element, bool kTransformed, bool kEdge>
   static void input_columns(const WinogradInputColumns& columns) {
     constexpr int kHalf = kTransformed || kEdge ? D::kPoints : (D::kPoints + 1) / 2;
     const LoadTransform16 transform = load_transform(columns.scale, columns.shift, columns.slope);
     for (int64_t column = 0; column < columns.num_columns; ++column) {
-      if (column == 0) prefetch_columns(columns, 0);
-      if (column % kAhead == kAhead / 2) prefetch_columns(columns, column + kAhead / 2);
+      if (column == 0) prefetch_columns<Element>(columns, 0);
+      if (column % kAhead == kAhead / 2) prefetch_columns<Element>(columns, column + kAhead / 2);
       float* out = columns.destination + column * 16;
       if (column < columns.w_begin || column >= columns.w_end) {
         for (int q = 0; q < kRows; ++q) F16::zero().store(out + q * columns.row_pitch);
         continue;
       }
-      const float* source = columns.source + column * 16;
+      const Element* source = static_cast<const Element*>(columns.source) + column * 16;
       input_column<kTransformed, kEdge, 0, kHalf>(columns, transform, source, out);
       if constexpr (kHalf < D::kPoints) {
         input_column<kTransformed, kEdge, kHalf, D::kPoints>(columns, transform, source, out);
@@ -102,14 +106,21 @@ struct Tile {
     }
   }
 
+  template <class Element>
   static void input_columns(const WinogradInputColumns& columns) {
     const bool edge = columns.d_begin > 0 || columns.d_end < D::kPoints || columns.h_begin > 0 ||
                       columns.h_end < H::kPoints;
     if (columns.transformed) {
-      edge ? input_columns<true, true>(columns) : input_columns<true, false>(columns);
+      edge ? input_columns<Element, true, true>(columns)
+           : input_columns<Element, true, false>(columns);
     } else {
-      edge ? input_columns<false, true>(columns) : input_columns<false, false>(columns);
+      edge ? input_columns<Element, false, true>(columns)
+           : input_columns<Element, false, false>(columns);
     }
+  }
+
+  static void input_columns(const WinogradInputColumns& columns) {
+    columns.bfloat16 ? input_columns<Bfloat16>(columns) : input_columns<float>(columns);
   }
 
   static void input_axis(const WinogradAxisPass& pass) {

@@ -18,8 +18,9 @@ struct LaneMoments;
 
 /// B^T along d and h: the input columns of a run, neighbouring tiles overlap by taps - 1 of them.
 struct WinogradInputColumns {
-  const float* source;      ///< first input voxel of the first tile; may lie outside the tensor
-  int64_t plane_pitch;      ///< floats
+  const void* source;       ///< first input voxel of the first tile; may lie outside the tensor
+  bool bfloat16;            ///< what the source holds; else float32
+  int64_t plane_pitch;      ///< elements
   int64_t voxel_row_pitch;  ///< floats
   int64_t d_begin, d_end;   ///< planes of the tile that exist; all else is zero and never read
   int64_t h_begin, h_end;   ///< rows of the tile that exist
