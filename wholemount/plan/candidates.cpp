@@ -70,7 +70,7 @@ class Candidates {
   void consider(const Version& version) {
     // A rounded value stays until it is expanded or read.
     if (tape_.is_conversion(tape_.producer[static_cast<size_t>(version.value)])) {
-      if (any_over(0, version.created)) swap_readings(version);
+      swap_readings(version);
       return;
     }
     // Halves seldom suffice alone, and what was taken first may have to give way to them; exact
@@ -135,14 +135,17 @@ class Candidates {
     offer(use, Access::half);
   }
 
-  /// The same for the readings of a half as it is.
+  /// The same for the decisions behind readings of a half as it is.
   void swap_readings(const Version& half) {
     for (const int32_t read : half.reads) {
+      if (!any_over(0, read)) continue;
       const ScheduledStep& step = schedule_.steps[static_cast<size_t>(read)];
       const TapeStep& reader = tape_.steps[static_cast<size_t>(step.tape_step)];
       for (size_t i = 0; i < step.stored.size(); ++i) {
-        if (step.stored[i].half && tape_.half_of(reader.stored[i])->value == half.value) {
-          swap_access({reader.stored[i], step.tape_step, step.anchor});
+        const Use use{reader.stored[i], step.tape_step, step.anchor};
+        if (step.stored[i].half && tape_.half_of(use.value)->value == half.value &&
+            policies_.uses.find(use) != policies_.uses.end()) {
+          swap_access(use);
         }
       }
     }

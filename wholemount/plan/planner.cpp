@@ -33,6 +33,10 @@ std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
   std::vector<PolicyNote> result;
   std::set<ValueId> shrunk;  ///< once, however often it is expanded
   const auto name_of = [&](int32_t step) { return tape.node_of(static_cast<size_t>(step)).name; };
+  const auto decided = [&](ValueId value, int32_t reader, int32_t anchor) {
+    const SortedMap<Use, Access>& uses = found.policies.uses;
+    return uses.find({value, reader, anchor}) != uses.end();
+  };
   const auto add_half = [&](ValueId value, int32_t reader, double seconds) {
     PolicyNote note;
     note.kind = PolicyNote::Kind::half;
@@ -83,7 +87,12 @@ std::vector<PolicyNote> notes(const Tape& tape, const SearchResult& found,
     };
     for (size_t i = 0; i < step.stored.size(); ++i) {
       add(step.stored[i], tape_step.stored[i], spec.disk_read_bytes_per_second);
-      if (step.stored[i].half) add_half(tape_step.stored[i], step.tape_step, 0);
+      // Later readings of the half that the first one turned to are no decisions.
+      const ValueId value = tape_step.stored[i];
+      if (step.stored[i].half && (decided(value, step.tape_step, step.anchor) ||
+                                  decided(value, step.anchor, step.anchor))) {
+        add_half(value, step.tape_step, 0);
+      }
     }
     for (size_t o = 0; o < step.outputs.size(); ++o) {
       add(step.outputs[o], tape_step.outputs[o], spec.disk_write_bytes_per_second);
