@@ -146,12 +146,14 @@ class Candidates {
         if (step.stored[i].half && tape_.half_of(use.value)->value == half.value &&
             policies_.uses.find(use) != policies_.uses.end()) {
           swap_access(use);
+          // To keep its input instead would gain nothing where that is as large as the half.
+          offer(use, Access::recompute, true, Access::recompute);
         }
       }
     }
   }
 
-  void offer(const Use& use, Access access, bool brief = false) {
+  void offer(const Use& use, Access access, bool brief = false, Access inputs = Access::reload) {
     if (!allows(tape_, spec_, use, access)) return;
     const auto known = policies_.uses.find(use);
     if (known != policies_.uses.end() && known->second == access) return;
@@ -159,6 +161,7 @@ class Candidates {
     change.brief = brief;
     change.use = use;
     change.access = access;
+    change.inputs = inputs;
     changes_.push_back(change);
   }
 
@@ -188,6 +191,15 @@ bool allows(const Tape& tape, const SearchSpec& spec, const Use& use, Access acc
   return false;
 }
 
+namespace {
+
+bool may_come_back(const Tape& tape, ValueId value, Access access) {
+  const int32_t producer = tape.producer[static_cast<size_t>(value)];
+  return access != Access::recompute || tape.steps[static_cast<size_t>(producer)].repeatable;
+}
+
+}  // namespace
+
 void apply(const Change& change, const Tape& tape, Policies& policies) {
   switch (change.kind) {
     case Change::Kind::access:
@@ -195,8 +207,8 @@ void apply(const Change& change, const Tape& tape, Policies& policies) {
       if (change.brief && change.access == Access::recompute) {
         const int32_t producer = tape.producer[static_cast<size_t>(change.use.value)];
         for (const ValueId input : tape.steps[static_cast<size_t>(producer)].stored) {
-          if (input != kNone) {
-            policies.uses[{input, producer, change.use.anchor}] = Access::reload;
+          if (input != kNone && may_come_back(tape, input, change.inputs)) {
+            policies.uses[{input, producer, change.use.anchor}] = change.inputs;
           }
         }
       } else if (change.brief) {

@@ -21,8 +21,9 @@ struct Change {
   Use use;
   Access access = Access::recompute;
   /// Of a reload: as short a stay as possible, waiting for both transfers. Of a recomputation: the
-  /// inputs of the step are read back for it.
+  /// inputs of the step come back for it as `inputs` says.
   bool brief = false;
+  Access inputs = Access::reload;
   friend bool operator==(const Change&, const Change&) = default;
   friend auto operator<=>(const Change&,
                           const Change&) = default;  // NOLINT(modernize-use-nullptr): a false alarm
