@@ -21,6 +21,9 @@ int32_t last_forward_step(const Tape& tape, ValueId value) {
   return read_backward ? last : kNone;
 }
 
+/// Times as long as moving its traffic would take.
+constexpr double kCalculates = 2;
+
 /// What reading input `input` of the step as its half saves, or TapeStep::kNotFromHalf.
 double half_saves(const Tape& tape, const TapeStep& step, size_t input, const TimeModel& time) {
   const ValueId value = step.stored[input];
@@ -31,8 +34,13 @@ double half_saves(const Tape& tape, const TapeStep& step, size_t input, const Ti
   const auto unread =
       static_cast<double>(tape.bytes[static_cast<size_t>(value)] -
                           tape.bytes[static_cast<size_t>(tape.half_of(value)->value)]);
+  // Measured: what calculates most of the time has its operands before it needs them.
+  const double seconds = time.seconds(*step.kernel);
+  const double moving =
+      static_cast<double>(step.kernel->traffic_bytes()) / time.copy_bytes_per_second;
+  if (seconds > kCalculates * moving) return 0;
   // A class's cost of a byte holds more than its way from memory, which alone is shorter now.
-  return std::min(time.seconds(*step.kernel) - time.seconds(*step.kernel, unread),
+  return std::min(seconds - time.seconds(*step.kernel, unread),
                   unread / time.copy_bytes_per_second);
 }
 
