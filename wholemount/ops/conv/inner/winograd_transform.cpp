@@ -12,6 +12,15 @@ LoadTransform16 load_transform(const float* scale, const float* shift, float slo
           shift != nullptr ? F16::load(shift) : F16::zero(), F16::set1(slope)};
 }
 
+template <bool kBfloat16>
+struct ElementIf {
+  using Type = float;
+};
+template <>
+struct ElementIf<true> {
+  using Type = Bfloat16;
+};
+
 template <class DepthAxis, class PlaneAxis>
 struct Tile {
   using D = DepthAxis;
@@ -178,20 +187,22 @@ struct Tile {
   }
 
   /// Asks for what kAhead columns of outputs are multiplied by.
+  template <class Element>
   static void prefetch_rectified(const WinogradOutputColumns& columns, int64_t first) {
+    const auto* rectified = static_cast<const Element*>(columns.rectified);
     const int64_t planes = columns.planes < kOutputsD ? columns.planes : kOutputsD;
     const int64_t rows = columns.rows < kOutputsH ? columns.rows : kOutputsH;
     for (int64_t i = 0; i < planes; ++i) {
       for (int64_t j = 0; j < rows; ++j) {
         prefetch_row(
-            columns.rectified + i * columns.rectified_plane_pitch + j * columns.rectified_row_pitch,
-            first, columns.num_columns);
+            rectified + i * columns.rectified_plane_pitch + j * columns.rectified_row_pitch, first,
+            columns.num_columns);
       }
     }
   }
 
   /// What else happens to outputs on their way to memory.
-  enum class Also : uint8_t { nothing, rectify, sum_moments };
+  enum class Also : uint8_t { nothing, rectify, rectify_by_bfloat16, sum_moments };
 
   /// Columns of one piece of the moments: at most 256 values, in chains of at most 64 + 16.
   static constexpr int64_t kPieceColumns =
@@ -199,7 +210,9 @@ struct Tile {
 
   template <bool kFull, bool kStream, Also kAlso>
   static void output_columns(const WinogradOutputColumns& columns) {
-    constexpr bool kRectified = kAlso == Also::rectify;
+    constexpr bool kByBfloat16 = kAlso == Also::rectify_by_bfloat16;
+    constexpr bool kRectified = kAlso == Also::rectify || kByBfloat16;
+    using Rectified = typename ElementIf<kByBfloat16>::Type;
     constexpr bool kMoments = kAlso == Also::sum_moments;
     const F16 bias = F16::load(columns.bias);
     const F16 slope = F16::set1(columns.rectified_slope);
@@ -213,9 +226,9 @@ struct Tile {
       piece.sum = piece.squares = F16::zero();
     };
     for (int64_t column = 0; column < columns.num_columns; ++column) {
-      if (kRectified && column == 0) prefetch_rectified(columns, 0);
+      if (kRectified && column == 0) prefetch_rectified<Rectified>(columns, 0);
       if (kRectified && column % kAhead == kAhead / 2) {
-        prefetch_rectified(columns, column + kAhead / 2);
+        prefetch_rectified<Rectified>(columns, column + kAhead / 2);
       }
       const float* in = columns.source + column * 16;
       F16 rows[D::kPoints][kOutputsH];
@@ -244,8 +257,8 @@ struct Tile {
           float* voxel = out + i * columns.plane_pitch + j * columns.voxel_row_pitch;
           F16 value = y[i] + bias;
           if (kRectified) {
-            const float* x = columns.rectified + column * 16 + i * columns.rectified_plane_pitch +
-                             j * columns.rectified_row_pitch;
+            const auto* x = static_cast<const Rectified*>(columns.rectified) + column * 16 +
+                            i * columns.rectified_plane_pitch + j * columns.rectified_row_pitch;
             value = select_greater(F16::load(x), F16::zero(), value, value * slope);
           }
           kStream ? value.stream(voxel) : value.store(voxel);
@@ -283,7 +296,8 @@ struct Tile {
 
   static void output_columns(const WinogradOutputColumns& columns) {
     if (columns.rectified != nullptr) {
-      output_columns<Also::rectify>(columns);
+      columns.rectified_bfloat16 ? output_columns<Also::rectify_by_bfloat16>(columns)
+                                 : output_columns<Also::rectify>(columns);
     } else if (columns.moments != nullptr) {
       output_columns<Also::sum_moments>(columns);
     } else {

@@ -70,7 +70,8 @@ struct WinogradOutputColumns {
   bool stream;     ///< past the caches; `destination` and pitches must be multiples of 64 bytes
   /// The same voxels of a tensor whose leaky rectifier's derivative multiplies the outputs (1 where
   /// > 0, else the slope); nullptr: none.
-  const float* rectified;
+  const void* rectified;
+  bool rectified_bfloat16;  ///< what that tensor holds; else float32
   int64_t rectified_plane_pitch;
   int64_t rectified_row_pitch;
   float rectified_slope;
