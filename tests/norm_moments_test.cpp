@@ -4,10 +4,13 @@
 
 #include "testing/gradient_check.h"
 #include "testing/interpreter.h"
+#include "testing/test_ops.h"
 #include "wholemount/ops/activation/activation.h"
 #include "wholemount/ops/conv/conv.h"
+#include "wholemount/ops/elementwise/elementwise.h"
 #include "wholemount/ops/norm/norm.h"
 #include "wholemount/ops/norm/norm_ops.h"
+#include "wholemount/plan/schedule.h"
 
 // Norms behind convolutions that sum the moments of what they store.
 namespace wholemount {
@@ -138,6 +141,31 @@ TEST(NormMoments, of_what_is_read_through_a_transform_are_not_asked_for) {
   norm_activation(builder, spec, once, "second");
   EXPECT_EQ(count_nodes(builder.graph(), "norm_from_moments"), 1);
   EXPECT_EQ(count_nodes(builder.graph(), "norm_statistics"), 1);
+}
+
+TEST(NormMoments, are_left_out_where_the_convolution_runs_again_for_its_result) {
+  GraphBuilder builder(make_apply());
+  const ValueId x = builder.input("x", TensorDesc::activation(1, 16, {4, 6, 8}));
+  const ValueId y = conv(builder, {16}, std::vector<ValueId>{x}, "conv");
+  const auto z = norm_activation(builder, spec_of(NormKind::instance, 0.0F), {&y, 1}, "norm");
+  const ValueId last = conv(builder, {16}, std::vector<ValueId>{z[0]}, "last");
+  differentiate(builder, {builder.add(make_projection(1), {last}, "loss").front()}, make_add());
+  const Tape tape = make_tape(std::make_shared<const Graph>(builder.finish()), Target{}, 1,
+                              default_time_model(1));
+  const int32_t reader = tape.readers[static_cast<size_t>(y)].back();
+  Policies policies;
+  policies.uses[{y, reader, reader}] = Access::recompute;
+  int64_t own = 0;
+  int64_t again = 0;
+  for (const ScheduledStep& step : make_schedule(tape, policies).steps) {
+    if (step.tape_step != tape.producer[static_cast<size_t>(y)]) continue;
+    ASSERT_EQ(step.outputs.size(), 2U);
+    EXPECT_NE(step.outputs[0].version, kNone);
+    EXPECT_EQ(step.outputs[1].version == kNone, step.repeated());
+    (step.repeated() ? again : own) += 1;
+  }
+  EXPECT_EQ(own, 1);
+  EXPECT_EQ(again, 1);
 }
 
 TEST(NormMoments, asked_for_twice_are_summed_once) {

@@ -9,10 +9,12 @@ namespace wholemount::WM_ISA {
 
 /// The sums of a short piece of values about its first one, in float32.
 ///
-/// With chains of at most k additions and n values, of mean m and squared deviations M2, the
-/// piece's mean is off by at most k eps |m - first| and its M2 by 3 k eps (M2 + n (m - first)^2):
-/// since the first value is one of them, n (m - first)^2 is about M2 unless it lies far outside,
-/// and never more than n M2. A large common offset of all values cancels exactly in value - first.
+/// With n values of mean m and squared deviations M2, chains of at most k additions and a unit
+/// roundoff u = 2^-24, the piece's mean is off by at most k u (sqrt(M2 / n) + |m - first|) and its
+/// M2 by about 4 k u (M2 + n (m - first)^2), rounding errors all of one sign; with independent ones
+/// sqrt(k) stands for k. The first value is one of them, so n (m - first)^2 is about M2 unless it
+/// lies far outside, and never more than n M2. A common offset of all values, however large, is
+/// gone with value - first, which is exact where the two are within a factor of two.
 struct PieceMoments {
   F16 first;
   F16 sum;

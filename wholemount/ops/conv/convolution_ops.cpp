@@ -114,11 +114,10 @@ class ForwardOp final : public ConvolutionOp {
   [[nodiscard]] std::shared_ptr<const Op> with_moments(
       std::span<const TensorDesc> inputs) const override {
     // The other kernels are for shapes whose outputs are small, or read at the rate of memory.
-    const auto is_plain = [](const TensorDesc& x) { return x.c <= 4; };
     const std::span<const TensorDesc> xs = inputs.subspan(2);
     const bool takes = kind_ == ConvKind::conv && !sums_moments_ && inputs[0].n > 4 &&
-                       xs.front().n == 1 && std::none_of(xs.begin(), xs.end(), is_plain) &&
-                       volume(geometry_.kernel) > 1 && geometry_.stride == Extent3{1, 1, 1} &&
+                       xs.front().n == 1 && volume(geometry_.kernel) > 1 &&
+                       geometry_.stride == Extent3{1, 1, 1} &&
                        volume(output_extent(xs.front().extent)) > 1;
     return takes ? std::make_shared<ForwardOp>(kind_, geometry_, true) : nullptr;
   }

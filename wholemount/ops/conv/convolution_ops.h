@@ -17,8 +17,8 @@ enum class ConvKind : uint8_t { conv, transposed };
 /// "conv" / "conv_transpose": inputs {weights, bias or absent, x0, x1, ...} -> {y}. The xs are
 /// concatenated by channels and may each carry a LoadTransform (zero padding stays zero).
 /// Weights are plain [c_out, c_in, k] for a convolution, [c_in, c_out, k] for a transposed one;
-/// bias is plain [1, 1, 1x1xc_out]. Convolutions at stride 1 of one sample with more than four
-/// channels on both sides can sum the moments of y (Op::with_moments).
+/// bias is plain [1, 1, 1x1xc_out]. Convolutions at stride 1 of one sample to more than four
+/// channels can sum the moments of y (Op::with_moments).
 [[nodiscard]] std::shared_ptr<const Op> make_conv_op(ConvKind kind, const ConvGeometry& geometry);
 
 /// "..._data_gradient": inputs {grad_y, weights} -> {grad_x0, grad_x1, ...}, activations with these

@@ -202,6 +202,8 @@ int64_t CorrelationKernel::num_tasks(int phase) const {
 
 CorrelationKernel::Task CorrelationKernel::task_at(int64_t task) const {
   const CorrelationGeometry& g = problem_.geometry;
+  Task result;
+  result.piece = task % volume(boxes_);
   const int64_t w = task % boxes_.w;
   task /= boxes_.w;
   const int64_t h = task % boxes_.h;
@@ -209,7 +211,6 @@ CorrelationKernel::Task CorrelationKernel::task_at(int64_t task) const {
   const int64_t d = task % boxes_.d;
   task /= boxes_.d;
   const int64_t part = task % group_parts_;
-  Task result;
   result.n = task / group_parts_;
   result.first_group = static_cast<size_t>(part * groups_per_part_);
   result.last_group =
@@ -236,27 +237,34 @@ Box3 CorrelationKernel::output_box(int phase, int64_t task, int output) const {
   return problem_.geometry.destination_box(task_at(task).box);
 }
 
+template <class Body>
+void CorrelationKernel::for_each_moments(const Task& task, const KernelArgs& args,
+                                         const Body& body) const {
+  if (!moments_.wanted(args)) return;
+  const Group& last = groups_[task.last_group - 1];
+  const size_t end = last.first_block + static_cast<size_t>(last.num_blocks);
+  for (size_t i = groups_[task.first_group].first_block; i < end; ++i) {
+    const int64_t block = destination_blocks_[i].block;
+    body(block, moments_.piece(task.piece, block, args));
+  }
+}
+
 void CorrelationKernel::run(int phase, int64_t task, const KernelArgs& args) const {
   if (phase == 0) {
     pack_weights(task, args);
   } else if (phase == 1) {
     const Task one = task_at(task);
+    for_each_moments(one, args, [](int64_t /*block*/, LaneMoments& moments) { moments = {}; });
     correlate_box(one, args);
     if (problem_.rectified_input >= 0) rectify_box(one, args);
-    if (moments_.wanted(args)) sum_moments(one, task % volume(boxes_), args);
+    if (tile_rows_ > 0) {
+      const Box3 box = problem_.geometry.destination_box(one.box);
+      for_each_moments(one, args, [&](int64_t block, LaneMoments& moments) {
+        OutputMoments::sum_box(args.outputs[0].view, block, box, isa_, moments);
+      });
+    }
   } else {
     moments_.fold(task, args);
-  }
-}
-
-void CorrelationKernel::sum_moments(const Task& task, int64_t piece, const KernelArgs& args) const {
-  const Box3 box = problem_.geometry.destination_box(task.box);
-  const Group& last = groups_[task.last_group - 1];
-  const size_t end = last.first_block + static_cast<size_t>(last.num_blocks);
-  for (size_t i = groups_[task.first_group].first_block; i < end; ++i) {
-    const int64_t block = destination_blocks_[i].block;
-    OutputMoments::sum_box(args.outputs[0].view, block, box, isa_,
-                           moments_.begin_piece(piece, block, args));
   }
 }
 
@@ -443,6 +451,9 @@ void CorrelationKernel::correlate_group(const Task& task, const Group& group, co
     destination.channel_pitch = view.block_pitch;
     destination.channels = block.lanes;
     destination.plain = block.plain;
+    if (tile_rows_ == 0 && moments_.wanted(args)) {
+      destination.moments = &moments_.piece(task.piece, block.block, args);
+    }
     destination.stream = !block.plain && problem_.rectified_input < 0 &&
                          static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
                          reinterpret_cast<uintptr_t>(destination.origin) % 64 == 0;

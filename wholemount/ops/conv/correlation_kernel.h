@@ -58,7 +58,8 @@ struct CorrelationProblem {
 /// thread scratch plane by plane (SourceRing) and walked by a register tile of voxels x channels.
 /// Where rows are too short for such tiles, a box is held whole and walked by tiles of several rows
 /// (inner/correlation_rows.h), all planes for one reading of the weights.
-/// Moments of the destination are summed as soon as a box is computed; phase 2 joins them. Shared
+/// Moments of the destination are summed as it is stored (short rows: as soon as a box is
+/// computed); phase 2 joins them. Shared
 /// scratch: the weights once more. Thread scratch: about kRingBytes.
 class CorrelationKernel : public Kernel {
  public:
@@ -117,6 +118,7 @@ class CorrelationKernel : public Kernel {
   };
   struct Task {
     int64_t n = 0;
+    int64_t piece = 0;  ///< of the moments
     size_t first_group = 0;
     size_t last_group = 0;
     Box3 box;  ///< destinations j
@@ -150,7 +152,9 @@ class CorrelationKernel : public Kernel {
   void correlate_box(const Task& task, const KernelArgs& args) const;
   /// After the last of its sources, while it lies in the caches.
   void rectify_box(const Task& task, const KernelArgs& args) const;
-  void sum_moments(const Task& task, int64_t piece, const KernelArgs& args) const;
+  /// Calls body(block, its moments in the task's piece).
+  template <class Body>
+  void for_each_moments(const Task& task, const KernelArgs& args, const Body& body) const;
   void correlate_group(const Task& task, const Group& group, const Class& one, int64_t jd,
                        const Scratch& scratch, LinesAhead* ahead, const KernelArgs& args) const;
   /// Steps of LinesAhead in a plane of a task.

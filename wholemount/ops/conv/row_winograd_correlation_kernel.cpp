@@ -35,7 +35,6 @@ std::string RowWinogradCorrelationKernel::refusal(const CorrelationProblem& prob
     return "takes one float32 tensor of 1 to 4 channels to more than 4";
   }
   if (problem.rectified_input >= 0) return "does not rectify its result";
-  if (problem.moments_output >= 0) return "does not sum the moments of its result";
   return row_winograd_geometry_refusal(problem.geometry);
 }
 
@@ -84,6 +83,11 @@ RowWinogradCorrelationKernel::RowWinogradCorrelationKernel(CorrelationProblem pr
   ScratchCursor shared(nullptr);
   shared.take<float>(checked_multiply(checked_multiply(blocks, shape_.points()), point_weights_));
   shared_bytes_ = shared.bytes();
+  if (problem_.moments_output >= 0) {
+    moments_ = {problem_.moments_output, boxes_.d * boxes_.h, problem_.destination_channels(),
+                shared_bytes_};
+    shared_bytes_ = moments_.scratch_end();
+  }
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
 
@@ -107,29 +111,33 @@ std::string RowWinogradCorrelationKernel::name() const {
 
 int64_t RowWinogradCorrelationKernel::num_tasks(int phase) const {
   if (phase == 0) return static_cast<int64_t>(destination_blocks_.size());
+  if (phase == 2) return moments_.num_tasks();
   return destination_blocks_.empty() ? 0 : problem_.sources.front().n * boxes_.d * boxes_.h;
 }
 
 RowWinogradCorrelationKernel::Task RowWinogradCorrelationKernel::task_at(int64_t task) const {
   const CorrelationGeometry& g = problem_.geometry;
+  const int64_t piece = task % (boxes_.d * boxes_.h);
   const int64_t h = task % boxes_.h * box_.h;
   task /= boxes_.h;
   const int64_t d = task % boxes_.d * box_.d;
-  return {task / boxes_.d, clip({{d, h, 0}, {d + box_.d, h + box_.h, g.w.count}},
-                                {g.d.count, g.h.count, g.w.count})};
+  return {
+      task / boxes_.d, piece,
+      clip({{d, h, 0}, {d + box_.d, h + box_.h, g.w.count}}, {g.d.count, g.h.count, g.w.count})};
 }
 
 Box3 RowWinogradCorrelationKernel::input_box(int phase, int64_t task, int input) const {
   if (input == problem_.weights_input) {
     return phase == 0 ? whole_box(problem_.weights.extent) : Box3{};
   }
-  if (phase == 0) return {};
+  if (phase != 1) return {};
   if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
   return problem_.geometry.source_box(task_at(task).box);
 }
 
 Box3 RowWinogradCorrelationKernel::output_box(int phase, int64_t task, int output) const {
-  if (phase == 0 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
+  if (output == problem_.moments_output) return phase == 2 ? moments_.output_box(task) : Box3{};
+  if (phase != 1 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
   return problem_.geometry.destination_box(task_at(task).box);
 }
 
@@ -172,6 +180,10 @@ void RowWinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs
     transform_weights(static_cast<size_t>(task), args);
     return;
   }
+  if (phase == 2) {
+    moments_.fold(task, args);
+    return;
+  }
   const Task one = task_at(task);
   const Scratch scratch(*this, args.thread_scratch);
   WM_PICK_ISA(isa_, row_winograd_columns)(shape_.tile, scratch.columns);
@@ -184,11 +196,13 @@ void RowWinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs
     float* out = scratch.bias + b * 16;
     std::fill_n(out, 16, 0.0F);
     if (bias != nullptr) std::copy_n(bias + block.channel, block.lanes, out);
+    if (moments_.wanted(args)) moments_.piece(one.piece, block.block, args) = {};
   }
   RowWinogradSource::Load load;
   load.geometry = &problem_.geometry;
   load.input = &args.inputs[static_cast<size_t>(problem_.first_source)];
   load.n = one.n;
+  const int64_t piece = one.piece;
   load.box = one.box;
   load.source = problem_.geometry.source_box(one.box);
   load.columns = scratch.columns;
@@ -196,14 +210,15 @@ void RowWinogradCorrelationKernel::run(int phase, int64_t task, const KernelArgs
   load.records = scratch.records;
   source_.for_each_block(load, isa_, scratch.rows, [&](int64_t d, int64_t row, int64_t tile) {
     for (size_t block = 0; block < destination_blocks_.size(); ++block) {
-      correlate_rows(load, d, row, tile, block, scratch, args);
+      correlate_rows(load, piece, d, row, tile, block, scratch, args);
     }
   });
   stream_fence();
 }
 
-void RowWinogradCorrelationKernel::correlate_rows(const RowWinogradSource::Load& load, int64_t d,
-                                                  int64_t row, int64_t tile, size_t index,
+void RowWinogradCorrelationKernel::correlate_rows(const RowWinogradSource::Load& load,
+                                                  int64_t piece, int64_t d, int64_t row,
+                                                  int64_t tile, size_t index,
                                                   const Scratch& scratch,
                                                   const KernelArgs& args) const {
   const ChannelBlock& block = destination_blocks_[index];
@@ -237,6 +252,7 @@ void RowWinogradCorrelationKernel::correlate_rows(const RowWinogradSource::Load&
   output.row_pitch = view.row_pitch;
   output.stream = streams_[static_cast<size_t>(block.tensor)] &&
                   reinterpret_cast<uintptr_t>(output.destination) % 64 == 0;
+  if (moments_.wanted(args)) output.moments = &moments_.piece(piece, block.block, args);
   WM_PICK_ISA(isa_, row_winograd_output)(output);
 }
 

@@ -12,10 +12,10 @@ namespace wholemount {
 /// that transforms along more axes would cost more than they save. Phase 0 transforms the weights
 /// into shared scratch; a task of phase 1 takes a band of rows and works four rows at a time: it
 /// transforms the new source rows of a strip, which stay in the L2 cache, and walks along it some
-/// tiles wide, sums products at all points in registers, and transforms back, in L1. Shared
-/// scratch: the weights times points / taps. Thread scratch: about half a MiB for the strip
-/// (RowWinogradSource) and tens of KiB; with several taps along d these, and the rows of a band, of
-/// six tiles.
+/// tiles wide, sums products at all points in registers, and transforms back, in L1, where the
+/// moments are summed that phase 2 joins. Shared scratch: the weights times points / taps. Thread
+/// scratch: about half a MiB for the strip (RowWinogradSource) and tens of KiB; with several taps
+/// along d these, and the rows of a band, of six tiles.
 class RowWinogradCorrelationKernel : public Kernel {
  public:
   RowWinogradCorrelationKernel(CorrelationProblem problem, const RowTileShape& shape, Isa isa,
@@ -32,7 +32,7 @@ class RowWinogradCorrelationKernel : public Kernel {
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
   [[nodiscard]] size_t shared_scratch_bytes() const override { return shared_bytes_; }
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
-  [[nodiscard]] int num_phases() const override { return 2; }
+  [[nodiscard]] int num_phases() const override { return moments_.exist() ? 3 : 2; }
   [[nodiscard]] int64_t num_tasks(int phase) const override;
   void run(int phase, int64_t task, const KernelArgs& args) const override;
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
@@ -42,7 +42,8 @@ class RowWinogradCorrelationKernel : public Kernel {
   struct Scratch;
   struct Task {
     int64_t n = 0;
-    Box3 box;  ///< destinations j
+    int64_t piece = 0;  ///< of the moments
+    Box3 box;           ///< destinations j
   };
 
   void choose_boxes();
@@ -50,8 +51,9 @@ class RowWinogradCorrelationKernel : public Kernel {
   void transform_weights(size_t block, const KernelArgs& args) const;
   /// kRowsTogether rows from `row` of the box on and tiles from `tile` of the strip on, of one
   /// destination block.
-  void correlate_rows(const RowWinogradSource::Load& load, int64_t d, int64_t row, int64_t tile,
-                      size_t block, const Scratch& scratch, const KernelArgs& args) const;
+  void correlate_rows(const RowWinogradSource::Load& load, int64_t piece, int64_t d, int64_t row,
+                      int64_t tile, size_t block, const Scratch& scratch,
+                      const KernelArgs& args) const;
 
   CorrelationProblem problem_;
   RowTileShape shape_;
@@ -64,6 +66,7 @@ class RowWinogradCorrelationKernel : public Kernel {
   RowWinogradSource source_;
   Extent3 box_;    ///< destinations j of a task, at most
   Extent3 boxes_;  ///< tasks along each axis
+  OutputMoments moments_;
   size_t shared_bytes_ = 0;
   size_t thread_bytes_ = 0;
 };

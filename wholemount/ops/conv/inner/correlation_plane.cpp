@@ -1,6 +1,7 @@
 #include "wholemount/ops/conv/inner/correlation_plane.h"
 
 #include "wholemount/ops/conv/inner/multiply_add.h"
+#include "wholemount/ops/conv/inner/row_moments.h"
 
 namespace wholemount::WM_ISA {
 
@@ -200,6 +201,7 @@ void correlate_tile_any_pitch(const CorrelationPlane& plane, const CorrelationCh
 void store_voxels(const CorrelationDestination& destination, int64_t row, int64_t column,
                   int64_t count, const float* sums) {
   float* out = destination.origin + row * destination.row_pitch + column * destination.voxel_step;
+  if (destination.moments != nullptr) row_moments(sums, count, *destination.moments);
   if (destination.stream) {
     for (int64_t i = 0; i < count; ++i) {
       F16::load(sums + i * 16).stream(out + i * destination.voxel_step);

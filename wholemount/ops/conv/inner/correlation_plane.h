@@ -7,6 +7,8 @@
 
 namespace wholemount {
 
+struct LaneMoments;
+
 /// Consecutive source channel blocks of one pitch, in scratch.
 struct CorrelationChunk {
   const float* source;  ///< first block: voxel to which tap offset 0 of output (0, 0) points
@@ -27,6 +29,8 @@ struct CorrelationDestination {
   int32_t channels;       ///< plain tensors: channels to store
   bool plain;
   bool stream;  ///< write past the caches; blocked tensors, origin 64-byte aligned
+  /// correlate_plane(): which the outputs are joined to; blocked tensors; nullptr: not wanted.
+  LaneMoments* moments;
 };
 
 /// rows x columns outputs of a plane for one or two destination blocks:

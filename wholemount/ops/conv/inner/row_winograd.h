@@ -6,6 +6,8 @@
 
 namespace wholemount {
 
+struct LaneMoments;
+
 /// Winograd along w alone, for convolutions from a planar source of 1 to 4 channels:
 ///   y = A^T (sum over planes, rows and channels of (G g) * (B^T x))
 /// Tiles are named by outputs and taps along w. A transformed row of a channel is one record of
@@ -86,6 +88,7 @@ struct RowWinogradOutput {
   int64_t row_pitch;   ///< floats
   bool stream;  ///< past the caches; `destination` and the pitch must be multiples of 64 bytes, and
                 ///< stream_fence() must follow
+  LaneMoments* moments;  ///< which the outputs are joined to; nullptr: not wanted
 };
 WM_DECLARE_PER_ISA(void row_winograd_output(const RowWinogradOutput& output);)
 

@@ -1,4 +1,5 @@
 #include "wholemount/base/simd/f16_shuffle.h"
+#include "wholemount/base/simd/piece_moments.h"
 #include "wholemount/ops/conv/inner/row_winograd.h"
 #include "wholemount/ops/conv/inner/row_winograd_axes.h"
 
@@ -50,15 +51,26 @@ struct RowTransforms {
       for (int i = 0; i < kOutputs; ++i) y[i] = y[i] + bias;
     }
   }
-  template <bool kStream>
+  template <bool kStream, bool kMoments>
   static void output_rows(const RowWinogradOutput& output) {
     const F16 bias = F16::load(output.bias);
+    PieceMoments piece{F16::zero(), F16::zero(), F16::zero()};
     const float* products = output.products;
     for (int64_t row = 0; row < output.rows; ++row) {
       float* out = output.destination + row * output.row_pitch;
       for (int64_t column = 0; column < output.tiles * kOutputs; column += kOutputs) {
         F16 y[kOutputs];
         output_tile(products, bias, y);
+        if (kMoments) {
+          if (row == 0 && column == 0) piece.first = y[0];
+#pragma GCC unroll 6
+          for (int k = 0; k < kOutputs; ++k) {
+            if (column + k >= output.columns) continue;
+            const F16 deviation = y[k] - piece.first;
+            piece.sum = piece.sum + deviation;
+            piece.squares = fma(deviation, deviation, piece.squares);
+          }
+        }
         if (column + kOutputs <= output.columns) {
 #pragma GCC unroll 6
           for (int k = 0; k < kOutputs; ++k) {
@@ -71,9 +83,14 @@ struct RowTransforms {
         out += kOutputs * 16;
       }
     }
+    if (kMoments) join_piece(piece, output.rows * output.columns, *output.moments);
   }
   static void output(const RowWinogradOutput& output) {
-    output.stream ? output_rows<true>(output) : output_rows<false>(output);
+    if (output.moments != nullptr) {
+      output.stream ? output_rows<true, true>(output) : output_rows<false, true>(output);
+    } else {
+      output.stream ? output_rows<true, false>(output) : output_rows<false, false>(output);
+    }
   }
 
   /// The records of kTiles tiles whose voxels lie at x: two chains each, for the latency of the
