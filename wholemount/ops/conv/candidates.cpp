@@ -1,8 +1,10 @@
 #include "wholemount/ops/conv/candidates.h"
 
 #include <array>
+#include <cstdlib>
 #include <type_traits>
 
+#include "wholemount/ops/conv/deep_winograd_kernel.h"
 #include "wholemount/ops/conv/dense_kernels.h"
 #include "wholemount/ops/conv/direct_weight_gradient_kernel.h"
 #include "wholemount/ops/conv/gemm_correlation_kernel.h"
@@ -69,6 +71,15 @@ std::shared_ptr<const Kernel> make_winograd(const Problem& problem, const Target
                                             std::string reason) {
   const auto tile = choose_winograd_tile(Kind::work(problem), target.convolution);
   return std::make_shared<Kind>(problem, *tile, target.isa, std::move(reason));
+}
+
+std::shared_ptr<const Kernel> make_winograd_correlation(const CorrelationProblem& problem,
+                                                        const Target& target, std::string reason) {
+  if (getenv("WM_DEEP") != nullptr) {
+    return make_winograd<DeepWinogradKernel, CorrelationProblem>(problem, target, std::move(reason));
+  }
+  return make_winograd<WinogradCorrelationKernel, CorrelationProblem>(problem, target,
+                                                                      std::move(reason));
 }
 
 template <class Kind, class Problem>
@@ -138,7 +149,7 @@ std::shared_ptr<const Kernel> choose_correlation(const CorrelationProblem& probl
           return make_dense_correlation(p, t.isa, std::move(reason));
         }},
       C{"winograd", winograd_refusal<WinogradCorrelationKernel, CorrelationProblem>,
-        make_winograd<WinogradCorrelationKernel, CorrelationProblem>},
+        make_winograd_correlation},
       C{"row_winograd", row_winograd_refusal<RowWinogradCorrelationKernel, CorrelationProblem>,
         make_row_winograd<RowWinogradCorrelationKernel, CorrelationProblem>},
       C{"head", head_candidate_refusal<CorrelationProblem>,

@@ -192,18 +192,8 @@ WinogradCorrelationKernel::Task WinogradCorrelationKernel::task_at(int64_t task)
 
 Box3 WinogradCorrelationKernel::task_outputs(const Task& task) const {
   const CorrelationGeometry& g = problem_.geometry;
-  const int64_t plane_tiles = tiles_.h * tiles_.w;
-  const int64_t first = task.first_tile;
-  const int64_t last = task.last_tile - 1;
-  Box3 box{{first / plane_tiles, 0, 0}, {last / plane_tiles + 1, tiles_.h, tiles_.w}};
-  if (box.end.d == box.begin.d + 1) {
-    box.begin.h = first % plane_tiles / tiles_.w;
-    box.end.h = last % plane_tiles / tiles_.w + 1;
-  }
-  const Extent3& m = shape_.outputs;
-  return clip(
-      {{box.begin.d * m.d, box.begin.h * m.h, 0}, {box.end.d * m.d, box.end.h * m.h, g.w.count}},
-      {g.d.count, g.h.count, g.w.count});
+  return winograd_outputs(shape_, tiles_, task.first_tile, task.last_tile,
+                          {g.d.count, g.h.count, g.w.count});
 }
 
 Box3 WinogradCorrelationKernel::input_box(int phase, int64_t task, int input) const {

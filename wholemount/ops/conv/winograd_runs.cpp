@@ -39,6 +39,21 @@ std::span<const WinogradRun> WinogradBlocks::cut(const Extent3& origin, const Ex
 
 int64_t odd_pitch(int64_t vectors) { return checked_multiply(vectors | 1, 16); }
 
+Box3 winograd_outputs(const WinogradShape& shape, const Extent3& tiles, int64_t first, int64_t end,
+                      const Extent3& extent) {
+  const int64_t plane_tiles = tiles.h * tiles.w;
+  const int64_t last = end - 1;
+  Box3 box{{first / plane_tiles, 0, 0}, {last / plane_tiles + 1, tiles.h, tiles.w}};
+  if (box.end.d == box.begin.d + 1) {
+    box.begin.h = first % plane_tiles / tiles.w;
+    box.end.h = last % plane_tiles / tiles.w + 1;
+  }
+  const Extent3& m = shape.outputs;
+  return clip({{box.begin.d * m.d, box.begin.h * m.h, 0},
+               {box.end.d * m.d, box.end.h * m.h, extent.w}},
+              extent);
+}
+
 WinogradInputColumns input_columns_of(const WinogradBlocks& blocks, const WinogradRun& run,
                                       const CorrelationGeometry& geometry, const InputView& input,
                                       const ChannelBlock& block, int64_t n) {

@@ -44,6 +44,11 @@ struct WinogradBlocks {
 /// are multiples of a power of two would map to few cache sets.
 [[nodiscard]] int64_t odd_pitch(int64_t vectors);
 
+/// The outputs of tiles [first, last) of a tensor of `tiles` tiles and `extent` voxels, as a box
+/// around them.
+[[nodiscard]] Box3 winograd_outputs(const WinogradShape& shape, const Extent3& tiles, int64_t first,
+                                    int64_t last, const Extent3& extent);
+
 /// The input columns of a run in channel block `block` of sample `n`; their destination is left to
 /// the caller.
 [[nodiscard]] WinogradInputColumns input_columns_of(const WinogradBlocks& blocks,
