@@ -1,7 +1,6 @@
 #include "wholemount/ops/conv/candidates.h"
 
 #include <array>
-#include <cstdlib>
 #include <type_traits>
 
 #include "wholemount/ops/conv/deep_winograd_kernel.h"
@@ -75,8 +74,10 @@ std::shared_ptr<const Kernel> make_winograd(const Problem& problem, const Target
 
 std::shared_ptr<const Kernel> make_winograd_correlation(const CorrelationProblem& problem,
                                                         const Target& target, std::string reason) {
-  if (getenv("WM_DEEP") != nullptr) {
-    return make_winograd<DeepWinogradKernel, CorrelationProblem>(problem, target, std::move(reason));
+  const WinogradWork work = WinogradCorrelationKernel::work(problem);
+  if (prefers_deep_winograd(work, *choose_winograd_tile(work, target.convolution))) {
+    return make_winograd<DeepWinogradKernel, CorrelationProblem>(problem, target,
+                                                                 std::move(reason));
   }
   return make_winograd<WinogradCorrelationKernel, CorrelationProblem>(problem, target,
                                                                       std::move(reason));

@@ -40,8 +40,7 @@ struct DeepWinogradKernel::Scratch {
     bias = cursor.take<float>(16);
     taps = cursor.take<float>(27 * 16);
     runs = cursor.take<WinogradRun>(kernel.blocks_.max_runs());
-    ranges = cursor.take<LineRange>(
-        std::max(kernel.group_blocks_, kernel.chunk_blocks_) * 16);
+    ranges = cursor.take<LineRange>(std::max(kernel.group_blocks_, kernel.chunk_blocks_) * 16);
     source = cursor.take<float>(checked_multiply(frequencies, kernel.source_pitch_));
     sums = cursor.take<float>(checked_multiply(kernel.groups_per_part_, kernel.group_floats_));
     const int64_t weight_floats = checked_multiply(frequencies, kernel.weights_pitch_);
@@ -180,8 +179,7 @@ void DeepWinogradKernel::run(int /*phase*/, int64_t task_number, const KernelArg
   const size_t first_group = next_wanted(task, task.first_group, args);
   if (first_group == task.last_group) return;
   const Scratch scratch(*this, args.thread_scratch);
-  const auto runs =
-      blocks_.cut({0, 0, 0}, tiles_, task.first_tile, task.last_tile, scratch.runs);
+  const auto runs = blocks_.cut({0, 0, 0}, tiles_, task.first_tile, task.last_tile, scratch.runs);
   const auto multiply = WM_PICK_ISA(isa_, winograd_add_products);
   WinogradSums product{};
   product.num_frequencies = static_cast<int32_t>(shape_.frequencies());
@@ -215,13 +213,11 @@ void DeepWinogradKernel::run(int /*phase*/, int64_t task_number, const KernelArg
       int64_t lines = 0;
       for (int64_t i = 0; i < ahead.num_ranges; ++i) lines += scratch.ranges[i].lines;
       product.num_destinations = groups_[group].num_blocks;
-      ahead.per_step =
-          divide_up(lines, product.num_frequencies *
-                               WM_PICK_ISA(isa_, winograd_sums_steps)(product.num_tiles,
-                                                                      product.num_destinations));
+      ahead.per_step = divide_up(
+          lines, product.num_frequencies * WM_PICK_ISA(isa_, winograd_sums_steps)(
+                                               product.num_tiles, product.num_destinations));
       product.ahead = &ahead;
-      product.sums =
-          scratch.sums + static_cast<int64_t>(group - task.first_group) * group_floats_;
+      product.sums = scratch.sums + static_cast<int64_t>(group - task.first_group) * group_floats_;
       multiply(product);
       group = next;
     }
@@ -230,8 +226,8 @@ void DeepWinogradKernel::run(int /*phase*/, int64_t task_number, const KernelArg
 }
 
 void DeepWinogradKernel::transform_source(const Task& task, const Chunk& chunk,
-                                          std::span<const WinogradRun> runs,
-                                          const Scratch& scratch, const KernelArgs& args) const {
+                                          std::span<const WinogradRun> runs, const Scratch& scratch,
+                                          const KernelArgs& args) const {
   const auto transform_columns = WM_PICK_ISA(isa_, winograd_input_columns);
   const auto transform_axis = WM_PICK_ISA(isa_, winograd_input_axis);
   for (size_t index = chunk.first; index < chunk.last; ++index) {

@@ -49,9 +49,9 @@ Box3 winograd_outputs(const WinogradShape& shape, const Extent3& tiles, int64_t 
     box.end.h = last % plane_tiles / tiles.w + 1;
   }
   const Extent3& m = shape.outputs;
-  return clip({{box.begin.d * m.d, box.begin.h * m.h, 0},
-               {box.end.d * m.d, box.end.h * m.h, extent.w}},
-              extent);
+  return clip(
+      {{box.begin.d * m.d, box.begin.h * m.h, 0}, {box.end.d * m.d, box.end.h * m.h, extent.w}},
+      extent);
 }
 
 WinogradInputColumns input_columns_of(const WinogradBlocks& blocks, const WinogradRun& run,

@@ -24,11 +24,21 @@ constexpr double kFarExponent = 1.3;
 constexpr double kFilter = 55.0;
 /// The same for the weight gradient, whose sums are only transformed back.
 constexpr double kFilterAdjoint = 20.0;
-constexpr double kFarFilter = 145.0;
+constexpr double kFarFilter = 190.0;
 constexpr double kReread = 4.0;
 constexpr double kTilesPerRead = 28.0;
 constexpr double kCachedWeightBytes = 1 << 20;
 constexpr double kCachedBlockBytes = 2 << 20;
+
+/// DeepWinogradKernel: per product, the more frequencies the more of the sums lie far away; per
+/// frequency, source channel, destination block and block of tiles, gather and transform of the
+/// weights; and the transforms of a vector, where each part of the destinations takes the source's.
+constexpr double kDeepProduct = 0.87;
+constexpr double kDeepProductPerFrequency = 0.0025;
+constexpr double kDeepFilter = 22.0;
+constexpr double kDeepTransform = 12.0;
+constexpr double kDeepTiles = 28.0;
+constexpr double kDeepPartBlocks = 4.0;
 
 constexpr Extent3 kDeepKernel{3, 3, 3};
 constexpr Extent3 kFlatKernel{1, 3, 3};
@@ -114,6 +124,27 @@ double winograd_cost(const WinogradWork& work, WinogradTile tile) {
   return frequencies * (tiles * pairs + transforms + weights * pairs);
 }
 
+double deep_winograd_cost(const WinogradWork& work, WinogradTile tile) {
+  const WinogradShape shape = winograd_shape(tile);
+  const auto frequencies = static_cast<double>(shape.frequencies());
+  const auto tiles = static_cast<double>(divide_up(work.outputs.d, shape.outputs.d) *
+                                         divide_up(work.outputs.h, shape.outputs.h) *
+                                         divide_up(work.outputs.w, shape.outputs.w));
+  const double passes = std::ceil(tiles / kDeepTiles);
+  const double source = blocks(work.source_channels);
+  const double destinations = blocks(work.destination_channels);
+  const double pairs = static_cast<double>(work.source_channels) * destinations;
+  const double product = kDeepProduct + kDeepProductPerFrequency * frequencies;
+  const double transforms =
+      kDeepTransform * tiles * (source * std::ceil(destinations / kDeepPartBlocks) + destinations);
+  return static_cast<double>(work.n) * frequencies *
+         (pairs * (product * tiles + kDeepFilter * passes) + transforms);
+}
+
+bool prefers_deep_winograd(const WinogradWork& work, WinogradTile tile) {
+  return !work.weight_gradient && deep_winograd_cost(work, tile) < winograd_cost(work, tile);
+}
+
 std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work, Convolution asked) {
   using Tiles = std::array<WinogradTile, 3>;
   constexpr Tiles kDeep{WinogradTile::f222, WinogradTile::f244, WinogradTile::f444};
@@ -122,8 +153,10 @@ std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work, Convo
   const Tiles& tiles = work.kernel == kDeepKernel   ? kDeep
                        : work.kernel == kFlatKernel ? kFlat
                                                     : kWide;
-  return choose_tile(tiles, asked, direct_cost(work),
-                     [&](WinogradTile tile) { return winograd_cost(work, tile); });
+  return choose_tile(tiles, asked, direct_cost(work), [&](WinogradTile tile) {
+    return prefers_deep_winograd(work, tile) ? deep_winograd_cost(work, tile)
+                                             : winograd_cost(work, tile);
+  });
 }
 
 }  // namespace wholemount

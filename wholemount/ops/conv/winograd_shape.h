@@ -41,8 +41,14 @@ struct WinogradWork {
 [[nodiscard]] std::optional<WinogradTile> choose_winograd_tile(const WinogradWork& work,
                                                                Convolution asked);
 
-/// Estimated work in units of one 16-lane multiply-add.
+/// Whether transforming the weights anew for each block of tiles (DeepWinogradKernel) is estimated
+/// to be faster than keeping them in shared scratch. Not for the weight gradient.
+[[nodiscard]] bool prefers_deep_winograd(const WinogradWork& work, WinogradTile tile);
+
+/// Estimated work in units of one 16-lane multiply-add: with weights in shared scratch, and with
+/// weights transformed for each block of tiles.
 [[nodiscard]] double winograd_cost(const WinogradWork& work, WinogradTile tile);
+[[nodiscard]] double deep_winograd_cost(const WinogradWork& work, WinogradTile tile);
 [[nodiscard]] double direct_cost(const WinogradWork& work);
 
 }  // namespace wholemount

@@ -15,8 +15,20 @@ constexpr int kTiles1 = 6;
 constexpr int kTiles1 = 4;
 #endif
 
+/// The products of one register tile; `next` is the step after it, whose operands are asked for.
+struct Step {
+  int32_t frequency;
+  int64_t first;  ///< tile
+};
+
 template <int kTiles, int kBlocks>
-void add_tile(const WinogradSums& product, int32_t frequency, int64_t first) {
+void add_tile(const WinogradSums& product, const Step& step, const Step& next) {
+  const int32_t frequency = step.frequency;
+  const int64_t first = step.first;
+  const float* next_sums = product.sums + next.frequency * product.sums_pitch + next.first * 16;
+  const float* next_source =
+      product.source + next.frequency * product.source_pitch + next.first * 16;
+  const int64_t to_next_weights = product.weights_pitch;
   F16 sum[kBlocks][kTiles];
   float* sums = product.sums + frequency * product.sums_pitch + first * 16;
 #pragma GCC unroll 2
@@ -32,7 +44,21 @@ void add_tile(const WinogradSums& product, int32_t frequency, int64_t first) {
   for (int32_t b = 0; b < product.num_blocks; ++b) {
     const float* x = source + b * product.block_pitch;
     const int32_t lanes = product.lanes[b];
+    const float* ask = next_source + b * product.block_pitch;
     for (int32_t lane = 0; lane < lanes; ++lane) {
+      __builtin_prefetch(ask, 0, 3);
+      ask += 16;
+      if (b == 0) {
+#pragma GCC unroll 2
+        for (int block = 0; block < kBlocks; ++block) {
+          __builtin_prefetch(next_sums + block * product.destination_pitch, 1, 3);
+        }
+        next_sums += 16;
+      }
+#pragma GCC unroll 2
+      for (int block = 0; block < kBlocks; ++block) {
+        __builtin_prefetch(weights + to_next_weights + block * 16, 0, 3);
+      }
       F16 w[kBlocks];
 #pragma GCC unroll 2
       for (int block = 0; block < kBlocks; ++block) w[block] = load_operand(weights + block * 16);
@@ -60,21 +86,23 @@ void add_tile(const WinogradSums& product, int32_t frequency, int64_t first) {
 template <int kTiles, int kLess, int kLesser, int kLeast, int kBlocks>
 void add_tiles(const WinogradSums& product) {
   LinesAhead& ahead = *product.ahead;
-  for (int32_t f = 0; f < product.num_frequencies; ++f) {
-    for (int64_t first = 0; first < product.num_tiles; first += kTiles) {
-      const LineRange some = ahead.next();
-      for (int64_t i = 0; i < some.lines; ++i) __builtin_prefetch(some.begin + i * 16, 0, 2);
-      const int64_t left = product.num_tiles - first;
-      if (left > kLess) {
-        add_tile<kTiles, kBlocks>(product, f, first);
-      } else if (left > kLesser) {
-        add_tile<kLess, kBlocks>(product, f, first);
-      } else if (left > kLeast) {
-        add_tile<kLesser, kBlocks>(product, f, first);
-      } else {
-        add_tile<kLeast, kBlocks>(product, f, first);
-      }
+  Step step{0, 0};
+  while (step.frequency < product.num_frequencies) {
+    Step next{step.frequency, step.first + kTiles};
+    if (next.first >= product.num_tiles) next = {step.frequency + 1, 0};
+    const LineRange some = ahead.next();
+    for (int64_t i = 0; i < some.lines; ++i) __builtin_prefetch(some.begin + i * 16, 0, 2);
+    const int64_t left = product.num_tiles - step.first;
+    if (left > kLess) {
+      add_tile<kTiles, kBlocks>(product, step, next);
+    } else if (left > kLesser) {
+      add_tile<kLess, kBlocks>(product, step, next);
+    } else if (left > kLeast) {
+      add_tile<kLesser, kBlocks>(product, step, next);
+    } else {
+      add_tile<kLeast, kBlocks>(product, step, next);
     }
+    step = next;
   }
 }
 

@@ -16,12 +16,12 @@ struct WinogradSums {
   int64_t source_pitch;  ///< floats from a frequency to the next
   int64_t block_pitch;   ///< floats from a source block to the next
   int32_t num_blocks;
-  const int32_t* lanes;      ///< channels of each source block
-  const float* weights;      ///< [frequency][channel][destination block][16]
-  int64_t weights_pitch;     ///< floats from a frequency to the next
-  int32_t num_destinations;  ///< 1 or 2 (2 only where winograd_max_destinations() is 2)
-  float* sums;               ///< [frequency][destination block][tile][16]
-  int64_t sums_pitch;        ///< floats from a frequency to the next
+  const int32_t* lanes;       ///< channels of each source block
+  const float* weights;       ///< [frequency][channel][destination block][16]
+  int64_t weights_pitch;      ///< floats from a frequency to the next
+  int32_t num_destinations;   ///< 1 or 2 (2 only where winograd_max_destinations() is 2)
+  float* sums;                ///< [frequency][destination block][tile][16]
+  int64_t sums_pitch;         ///< floats from a frequency to the next
   int64_t destination_pitch;  ///< floats from a destination block to the next
   bool add;                   ///< false: overwrite
   /// Tiles up to the next multiple of winograd_tile_step() are read and written too (any content).
