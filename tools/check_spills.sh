@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 objects=()
 for isa in avx2 avx512; do
   folder="$root/build/release/library/ops/conv/CMakeFiles/wm_ops_conv_$isa.dir/inner"
-  for source in correlation_plane correlation_rows few_outputs few_coarse gemm_tile weight_gradient_run weight_gradient_halves winograd_product row_winograd_product row_winograd_gradient; do
+  for source in correlation_plane correlation_rows few_outputs few_coarse gemm_tile weight_gradient_run weight_gradient_halves winograd_product winograd_sums row_winograd_product row_winograd_gradient; do
     if [[ ! -f $folder/$source.cpp.o ]]; then
       echo "check_spills: $folder/$source.cpp.o is missing; build first: ./run test" >&2
       exit 1

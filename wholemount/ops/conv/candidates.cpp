@@ -75,12 +75,11 @@ std::shared_ptr<const Kernel> make_winograd(const Problem& problem, const Target
 std::shared_ptr<const Kernel> make_winograd_correlation(const CorrelationProblem& problem,
                                                         const Target& target, std::string reason) {
   const WinogradWork work = WinogradCorrelationKernel::work(problem);
-  if (prefers_deep_winograd(work, *choose_winograd_tile(work, target.convolution))) {
-    return make_winograd<DeepWinogradKernel, CorrelationProblem>(problem, target,
-                                                                 std::move(reason));
+  const WinogradTile tile = *choose_winograd_tile(work, target.convolution);
+  if (prefers_deep_winograd(work, tile)) {
+    return std::make_shared<DeepWinogradKernel>(problem, tile, target.isa, std::move(reason));
   }
-  return make_winograd<WinogradCorrelationKernel, CorrelationProblem>(problem, target,
-                                                                      std::move(reason));
+  return std::make_shared<WinogradCorrelationKernel>(problem, tile, target.isa, std::move(reason));
 }
 
 template <class Kind, class Problem>

@@ -6,7 +6,6 @@
 #include "wholemount/ops/conv/inner/winograd_product.h"
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
-#include "wholemount/ops/conv/winograd_correlation_kernel.h"
 
 namespace wholemount {
 
@@ -24,14 +23,6 @@ constexpr int64_t kMinBlockTiles = 24;
 constexpr int64_t kStreamBytes = int64_t{16} << 20;
 
 }  // namespace
-
-std::string DeepWinogradKernel::refusal(const CorrelationProblem& problem) {
-  return WinogradCorrelationKernel::refusal(problem);
-}
-
-WinogradWork DeepWinogradKernel::work(const CorrelationProblem& problem) {
-  return WinogradCorrelationKernel::work(problem);
-}
 
 struct DeepWinogradKernel::Scratch {
   Scratch(const DeepWinogradKernel& kernel, std::byte* base) : cursor(base) {

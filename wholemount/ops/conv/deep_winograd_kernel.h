@@ -16,15 +16,14 @@ namespace wholemount {
 /// few at a time: their tiles are transformed; then, for each one or two destination blocks, the
 /// weights of these blocks are read once from where the parameters lie, transformed into scratch
 /// that stays in that cache, multiplied and added to the sums. No shared scratch. Thread scratch:
-/// about kCacheBytes; more where a tile's frequencies need it (at most some 4 MiB).
+/// at most kCacheBytes and a little.
+/// Takes what WinogradCorrelationKernel takes.
 class DeepWinogradKernel : public Kernel {
  public:
   DeepWinogradKernel(CorrelationProblem problem, WinogradTile tile, Isa isa, std::string reason);
 
-  /// Why Winograd is not defined for the problem; empty when it is.
-  [[nodiscard]] static std::string refusal(const CorrelationProblem& problem);
-  [[nodiscard]] static WinogradWork work(const CorrelationProblem& problem);
-
+  [[nodiscard]] const CorrelationProblem& problem() const { return problem_; }
+  [[nodiscard]] WinogradTile tile() const { return shape_.tile; }
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] std::string reason() const override { return reason_; }
   [[nodiscard]] int64_t flops() const override { return problem_.flops(); }
@@ -35,9 +34,8 @@ class DeepWinogradKernel : public Kernel {
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
   [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
 
-  /// Transformed source, weights and sums, somewhat more than a core's L2 cache of 2 MiB: most of
-  /// it passes by in order and is asked for ahead of time, and half of the weights are done with
-  /// before they leave.
+  /// Transformed source, weights and sums: somewhat more than a core's L2 cache of 2 MiB, for all
+  /// of it is walked in order and asked for ahead of time.
   static constexpr int64_t kCacheBytes = int64_t{2600} << 10;
 
  private:

@@ -28,6 +28,8 @@ class WinogradCorrelationKernel : public Kernel {
   [[nodiscard]] static std::string refusal(const CorrelationProblem& problem);
   [[nodiscard]] static WinogradWork work(const CorrelationProblem& problem);
 
+  [[nodiscard]] const CorrelationProblem& problem() const { return problem_; }
+  [[nodiscard]] WinogradTile tile() const { return shape_.tile; }
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] std::string reason() const override { return reason_; }
   [[nodiscard]] int64_t flops() const override { return problem_.flops(); }

@@ -6,6 +6,8 @@
 #include "testing/kernel_run.h"
 #include "testing/op_contract.h"
 #include "wholemount/ops/conv/convolution_ops.h"
+#include "wholemount/ops/conv/deep_winograd_kernel.h"
+#include "wholemount/ops/conv/winograd_correlation_kernel.h"
 #include "wholemount/ops/conv/winograd_shape.h"
 
 namespace wholemount {
@@ -82,14 +84,20 @@ TensorDesc output_of(const WinogradCase& c) {
   return TensorDesc::activation(c.n, c.c_out, conv_output_extent(c.geometry, c.extent, "test"));
 }
 
-void expect_winograd(const OpCase& op_case) {
-  const auto kernel = op_case.op->prepare({op_case.inputs,
-                                           op_case.op->infer(op_case.inputs),
-                                           {best_isa(), false, op_case.convolution}});
-  EXPECT_NE(kernel->name().find("winograd"), std::string::npos) << kernel->name();
+std::string kernel_name(const OpCase& op_case) {
+  return op_case.op
+      ->prepare({op_case.inputs,
+                 op_case.op->infer(op_case.inputs),
+                 {best_isa(), false, op_case.convolution}})
+      ->name();
 }
 
-void check_forward(const WinogradCase& c, Convolution convolution) {
+void check_winograd(const OpCase& op_case) {
+  EXPECT_NE(kernel_name(op_case).find("winograd"), std::string::npos) << kernel_name(op_case);
+  check_op(op_case);
+}
+
+OpCase forward_case(const WinogradCase& c, Convolution convolution) {
   OpCase op_case;
   op_case.op = make_conv_op(ConvKind::conv, c.geometry);
   TensorDesc bias = TensorDesc::plain(1, 1, {1, 1, c.c_out});
@@ -103,11 +111,10 @@ void check_forward(const WinogradCase& c, Convolution convolution) {
   }
   set_tolerance(op_case, convolution, c.geometry, static_cast<double>(sum(c.c_in)), false);
   op_case.description = c.description;
-  expect_winograd(op_case);
-  check_op(op_case);
+  return op_case;
 }
 
-void check_data_gradient(const WinogradCase& c, Convolution convolution) {
+OpCase data_gradient_case(const WinogradCase& c, Convolution convolution) {
   OpCase op_case;
   op_case.op = make_conv_data_gradient_op(ConvKind::conv, c.geometry, c.c_in, c.extent);
   op_case.inputs = {output_of(c), weights_of(c)};
@@ -117,11 +124,10 @@ void check_data_gradient(const WinogradCase& c, Convolution convolution) {
   }
   set_tolerance(op_case, convolution, c.geometry, static_cast<double>(c.c_out), false);
   op_case.description = c.description;
-  expect_winograd(op_case);
-  check_op(op_case);
+  return op_case;
 }
 
-void check_weight_gradient(const WinogradCase& c, Convolution convolution) {
+OpCase weight_gradient_case(const WinogradCase& c, Convolution convolution) {
   OpCase op_case;
   op_case.op = make_conv_weight_gradient_op(ConvKind::conv, c.geometry, c.bias);
   op_case.inputs = {output_of(c)};
@@ -141,14 +147,13 @@ void check_weight_gradient(const WinogradCase& c, Convolution convolution) {
   set_tolerance(op_case, convolution, c.geometry,
                 static_cast<double>(c.n * volume(output_of(c).extent)), true);
   op_case.description = c.description;
-  expect_winograd(op_case);
-  check_op(op_case);
+  return op_case;
 }
 
 void check_all_passes(const WinogradCase& c, Convolution convolution) {
-  check_forward(c, convolution);
-  check_data_gradient(c, convolution);
-  check_weight_gradient(c, convolution);
+  check_winograd(forward_case(c, convolution));
+  check_winograd(data_gradient_case(c, convolution));
+  check_winograd(weight_gradient_case(c, convolution));
 }
 
 class Winograd : public testing::TestWithParam<Convolution> {};
@@ -235,6 +240,72 @@ TEST_P(Winograd, keeps_the_operator_contract_for_many_blocks_of_tiles) {
   check_all_passes({"several tasks", 1, {5}, 6, {21, 18, 17}}, GetParam());
 }
 
+/// A convolution whose Winograd kernel is the one that was not chosen by its shape: weights in
+/// shared scratch instead of transformed anew for each block of tiles, or the other way round.
+class OtherWinograd final : public Op {
+ public:
+  explicit OtherWinograd(std::shared_ptr<const Op> op) : op_(std::move(op)) {}
+  [[nodiscard]] std::string name() const override { return op_->name(); }
+  [[nodiscard]] std::vector<TensorDesc> infer(std::span<const TensorDesc> inputs) const override {
+    return op_->infer(inputs);
+  }
+  [[nodiscard]] Box3 input_region(int input, const Box3& output_box,
+                                  std::span<const TensorDesc> inputs) const override {
+    return op_->input_region(input, output_box, inputs);
+  }
+  [[nodiscard]] bool reads_through(int input) const override { return op_->reads_through(input); }
+  [[nodiscard]] std::shared_ptr<const Kernel> prepare(
+      const PrepareContext& context) const override {
+    const std::shared_ptr<const Kernel> chosen = op_->prepare(context);
+    const Isa isa = context.target.isa;
+    if (const auto* deep = dynamic_cast<const DeepWinogradKernel*>(chosen.get())) {
+      return std::make_shared<WinogradCorrelationKernel>(deep->problem(), deep->tile(), isa, "");
+    }
+    if (const auto* kept = dynamic_cast<const WinogradCorrelationKernel*>(chosen.get())) {
+      return std::make_shared<DeepWinogradKernel>(kept->problem(), kept->tile(), isa, "");
+    }
+    return chosen;
+  }
+
+ private:
+  std::shared_ptr<const Op> op_;
+};
+
+/// The same with the kernel that the shape does not choose.
+void check_other(OpCase op_case) {
+  const PrepareContext context{
+      op_case.inputs, op_case.op->infer(op_case.inputs), {best_isa(), false, op_case.convolution}};
+  const std::string chosen = op_case.op->prepare(context)->name();
+  op_case.op = std::make_shared<OtherWinograd>(op_case.op);
+  EXPECT_NE(op_case.op->prepare(context)->name(), chosen);
+  check_op(op_case);
+}
+
+TEST_P(Winograd, kernels_that_the_shape_does_not_choose_keep_the_operator_contract_too) {
+  check_other(forward_case({"odd", 1, {16}, 16, {5, 7, 9}}, GetParam()));
+  check_other(data_gradient_case({"odd", 1, {20}, 16, {5, 7, 9}}, GetParam()));
+  check_other(forward_case({"several tasks", 1, {5}, 6, {21, 18, 17}}, GetParam()));
+  check_other(forward_case({"joined, transformed, n = 2",
+                            2,
+                            {17, 5},
+                            20,
+                            {3, 5, 6},
+                            {},
+                            true,
+                            {InputFill::through(0.1F), InputFill{}}},
+                           GetParam()));
+  check_other(forward_case({"2-D", 1, {20}, 17, {1, 15, 22}, kFlat}, GetParam()));
+}
+
+TEST_P(Winograd, keeps_the_operator_contract_for_several_parts_and_chunks_of_channels) {
+  const WinogradCase deep{"deep", 1, {70, 24}, 150, {4, 6, 5}};
+  for (const OpCase& op_case :
+       {forward_case(deep, GetParam()), data_gradient_case(deep, GetParam())}) {
+    EXPECT_NE(kernel_name(op_case).find("deep_winograd"), std::string::npos);
+    check_op(op_case);
+  }
+}
+
 double relative_error(const TensorView& found, const TensorView& wanted) {
   const std::vector<double> a = to_plain(found);
   const std::vector<double> b = to_plain(wanted);
@@ -310,8 +381,13 @@ TEST(WinogradShape, tiles_are_chosen_by_shape) {
   };
   EXPECT_EQ(chosen({96, 96, 96}, 32), WinogradTile::f444);
   EXPECT_EQ(chosen({2, 96, 96}, 32), WinogradTile::f244) << "four planes would be half waste";
-  EXPECT_FALSE(chosen({6, 6, 6}, 256)) << "the weights' transform does not pay";
-  EXPECT_FALSE(chosen({1, 1, 1}, 16));
+  EXPECT_EQ(chosen({6, 6, 6}, 256), WinogradTile::f222) << "larger tiles would be mostly waste";
+  const auto deep = [](int64_t side, int64_t channels, WinogradTile tile) {
+    return prefers_deep_winograd({1, {side, side, side}, {3, 3, 3}, channels, channels, false},
+                                 tile);
+  };
+  EXPECT_TRUE(deep(12, 256, WinogradTile::f444)) << "56 MB of transformed weights";
+  EXPECT_FALSE(deep(96, 32, WinogradTile::f444)) << "few weights, for many tiles";
   const WinogradWork flat{1, {1, 256, 256}, {1, 3, 3}, 32, 32, false};
   EXPECT_EQ(choose_winograd_tile(flat, Convolution::best), WinogradTile::f144);
   EXPECT_FALSE(choose_winograd_tile(flat, Convolution::direct));
