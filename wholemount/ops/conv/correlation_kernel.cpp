@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "wholemount/ops/conv/correlation_scratch.h"
+#include "wholemount/ops/conv/inner/columns.h"
 #include "wholemount/ops/conv/inner/correlation_plane.h"
 #include "wholemount/ops/conv/inner/correlation_rows.h"
 #include "wholemount/ops/conv/inner/few_outputs.h"

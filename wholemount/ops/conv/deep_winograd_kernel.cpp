@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "wholemount/ops/conv/inner/rows.h"
+#include "wholemount/ops/conv/inner/columns.h"
 #include "wholemount/ops/conv/inner/winograd_product.h"
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 #include "wholemount/ops/conv/scratch_cursor.h"

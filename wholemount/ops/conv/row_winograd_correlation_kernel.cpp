@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "wholemount/ops/conv/inner/rows.h"
+#include "wholemount/ops/conv/inner/columns.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
 
 namespace wholemount {

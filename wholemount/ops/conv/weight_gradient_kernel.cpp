@@ -95,16 +95,21 @@ void WeightGradientKernel::cut(int64_t coarse_per_panel, int64_t fine_per_panel,
   rows_per_part_ = round_up(divide_up(g.h.count, parts_h_), grain.h);
   parts_h_ = divide_up(g.h.count, rows_per_part_);
 
-  const auto bias_blocks = static_cast<int64_t>(
-      problem_.has_bias ? (problem_.bias_of_fine ? fine_blocks_ : coarse_blocks_).size() : 0);
+  if (is_whole()) part_floats_ = 0;
   ScratchCursor shared(nullptr);
   shared.take<float>(checked_multiply(part_floats_, parts_d_ * parts_h_));
-  shared.take<double>(checked_multiply(bias_blocks * 16, parts_d_ * parts_h_));
+  shared.take<double>(checked_multiply(bias_blocks() * 16, parts_d_ * parts_h_));
   shared_bytes_ = shared.bytes();
+}
+
+int64_t WeightGradientKernel::bias_blocks() const {
+  if (!problem_.has_bias) return 0;
+  return static_cast<int64_t>((problem_.bias_of_fine ? fine_blocks_ : coarse_blocks_).size());
 }
 
 int64_t WeightGradientKernel::num_tasks(int phase) const {
   if (phase == 0) return parts_d_ * parts_h_ * coarse_panels_ * fine_panels_;
+  if (is_whole()) return bias_blocks();
   return static_cast<int64_t>(coarse_blocks_.size() * fine_blocks_.size()) * folds_per_pair_;
 }
 
@@ -143,14 +148,20 @@ Box3 WeightGradientKernel::input_box(int phase, int64_t task, int input) const {
 }
 
 Box3 WeightGradientKernel::output_box(int phase, int64_t /*task*/, int output) const {
+  if (output == 0) {
+    return (phase == 0) == is_whole() ? whole_box(problem_.weights.extent) : Box3{};
+  }
   if (phase == 0) return {};
-  if (output == 0) return whole_box(problem_.weights.extent);
   return whole_box({1, 1, problem_.bias_of_fine ? problem_.weights.c : problem_.weights.n});
 }
 
 void WeightGradientKernel::run(int phase, int64_t task, const KernelArgs& args) const {
   if (phase == 0) {
     sum_part(task_at(task), args);
+    return;
+  }
+  if (is_whole()) {
+    if (args.outputs[1].view.origin != nullptr) fold_bias(static_cast<size_t>(task), args);
     return;
   }
   const auto pair = static_cast<size_t>(task / folds_per_pair_);
@@ -177,10 +188,8 @@ double* WeightGradientKernel::bias_partial(const KernelArgs& args, int64_t part,
                                            size_t block) const {
   ScratchCursor shared(args.shared_scratch);
   shared.take<float>(part_floats_ * parts_d_ * parts_h_);
-  const auto blocks =
-      static_cast<int64_t>((problem_.bias_of_fine ? fine_blocks_ : coarse_blocks_).size());
-  return shared.take<double>(blocks * 16 * parts_d_ * parts_h_) +
-         (part * blocks + static_cast<int64_t>(block)) * 16;
+  return shared.take<double>(bias_blocks() * 16 * parts_d_ * parts_h_) +
+         (part * bias_blocks() + static_cast<int64_t>(block)) * 16;
 }
 
 void WeightGradientKernel::clear_weights(const Task& task, const KernelArgs& args) const {

@@ -38,7 +38,8 @@ struct WeightGradientProblem {
 /// What all weight gradient kernels share. Phase 0: a task takes a panel (some coarse by some fine
 /// channel blocks) over a part of the voxels and sums into its own partial result; phase 1 folds
 /// the partial results in a fixed order in float64 and writes the plain layout. Shared scratch: the
-/// partial results, at most max(64 MiB, 2 x the result).
+/// partial results, at most max(64 MiB, 2 x the result). A kernel that writes_whole_sums() has no
+/// partial result of the weights where a task takes all voxels: it writes the plain layout itself.
 class WeightGradientKernel : public Kernel {
  public:
   [[nodiscard]] std::string reason() const override { return reason_; }
@@ -65,6 +66,10 @@ class WeightGradientKernel : public Kernel {
   /// `grain` and at least `least` (d and h of both).
   void cut(int64_t coarse_per_panel, int64_t fine_per_panel, int64_t wanted_tasks,
            const Extent3& grain, const Extent3& least);
+  /// To be called before cut(): sum_part() writes grad_weights where is_whole().
+  void writes_whole_sums() { writes_whole_sums_ = true; }
+  /// Whether each task takes all voxels and writes grad_weights itself, unless that is not wanted.
+  [[nodiscard]] bool is_whole() const { return writes_whole_sums_ && parts_d_ * parts_h_ == 1; }
   [[nodiscard]] Task task_at(int64_t task) const;
   /// Whether sum_bias() reads that operand, which it takes in float32 only: it is grad_y.
   [[nodiscard]] bool sums_coarse() const { return problem_.has_bias && !problem_.bias_of_fine; }
@@ -96,6 +101,8 @@ class WeightGradientKernel : public Kernel {
   int64_t planes_per_part_ = 1, rows_per_part_ = 1;
 
  private:
+  /// Blocks of the operand whose bias is wanted.
+  [[nodiscard]] int64_t bias_blocks() const;
   [[nodiscard]] double* bias_partial(const KernelArgs& args, int64_t part, size_t block) const;
   /// Sums of taps folded at once, on the stack.
   static constexpr int64_t kFoldSums = 2048;
@@ -110,6 +117,7 @@ class WeightGradientKernel : public Kernel {
   int64_t coarse_panels_ = 1;
   int64_t fine_panels_ = 1;
   int64_t parts_d_ = 1, parts_h_ = 1;
+  bool writes_whole_sums_ = false;
   int64_t folds_per_pair_ = 1;  ///< tasks of phase 1 for a pair of blocks, by taps
   size_t shared_bytes_ = 0;
 };

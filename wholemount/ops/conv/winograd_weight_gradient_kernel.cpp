@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wholemount/ops/conv/inner/columns.h"
 #include "wholemount/ops/conv/inner/winograd_product.h"
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
@@ -47,6 +48,7 @@ struct WinogradWeightGradientKernel::Scratch {
     const int64_t frequencies = kernel.shape_.frequencies();
     const int64_t rows = frequencies / points;
     runs = cursor.take<WinogradRun>(kernel.blocks_.max_runs());
+    taps = cursor.take<float>(kernel.num_taps_ * 16);
     fine = cursor.take<float>(checked_multiply(points, kernel.fine_pitch_));
     coarse = cursor.take<float>(checked_multiply(points, kernel.coarse_pitch_));
     sums = cursor.take<float>(checked_multiply(frequencies, kernel.sums_pitch_));
@@ -55,6 +57,7 @@ struct WinogradWeightGradientKernel::Scratch {
   }
   ScratchCursor cursor;
   WinogradRun* runs;
+  float* taps;            ///< of sixteen coarse channels and a fine one
   float* fine;            ///< [frequency along w][fine block][tile][16]
   float* coarse;          ///< [frequency along w][coarse block][tile][16]
   float* sums;            ///< [frequency][fine block][coarse block][16 fine lanes][16]
@@ -70,6 +73,7 @@ WinogradWeightGradientKernel::WinogradWeightGradientKernel(WeightGradientProblem
   const Extent3& extent = problem_.coarse.extent;
   tiles_ = {divide_up(extent.d, shape_.outputs.d), divide_up(extent.h, shape_.outputs.h),
             divide_up(extent.w, shape_.outputs.w)};
+  writes_whole_sums();
   choose_panels();
   const int64_t line = 16 * int64_t{sizeof(float)};
   const int64_t panel_blocks = fine_per_panel_ + coarse_per_panel_;
@@ -223,6 +227,10 @@ void WinogradWeightGradientKernel::multiply(const Task& task, std::span<const Wi
 void WinogradWeightGradientKernel::transform_sums(const Task& task, const Scratch& scratch,
                                                   const KernelArgs& args) const {
   const auto transform = WM_PICK_ISA(isa_, winograd_filter_adjoint);
+  const auto scatter = WM_PICK_ISA(isa_, scatter_columns);
+  const OutputView& output = args.outputs[0];
+  if (is_whole() && output.view.origin == nullptr) return;
+  const int64_t taps_of_row = problem_.weights.c * num_taps_;
   for (size_t fine = task.first_fine; fine < task.last_fine; ++fine) {
     const ChannelBlock& block = fine_blocks_[fine];
     const int64_t pitch = block.scratch_pitch();
@@ -231,9 +239,27 @@ void WinogradWeightGradientKernel::transform_sums(const Task& task, const Scratc
           scratch.sums + (static_cast<int64_t>(fine - task.first_fine) * coarse_per_panel_ +
                           static_cast<int64_t>(coarse - task.first_coarse)) *
                              256;
-      float* taps = partial(args, task.part, coarse, fine);
+      if (!is_whole()) {
+        float* taps = partial(args, task.part, coarse, fine);
+        for (int64_t lane = 0; lane < block.lanes; ++lane) {
+          transform(shape_.tile, sums + lane * 16, sums_pitch_, taps + lane * 16, pitch * 16);
+        }
+        continue;
+      }
+      const ChannelBlock& rows = coarse_blocks_[coarse];
+      float* out =
+          output.view.at<float>(0, 0) + rows.channel * taps_of_row + block.channel * num_taps_;
+      // A row of the next pair of blocks is asked for with each lane of this one.
+      const bool last = coarse + 1 == task.last_coarse;
+      const int64_t ahead = last ? 0 : 16 * taps_of_row;
+      const int64_t next_rows = last ? 0 : coarse_blocks_[coarse + 1].lanes;
       for (int64_t lane = 0; lane < block.lanes; ++lane) {
-        transform(shape_.tile, sums + lane * 16, sums_pitch_, taps + lane * 16, pitch * 16);
+        for (int64_t line = 0; lane < next_rows && line < block.lanes * num_taps_; line += 16) {
+          __builtin_prefetch(out + ahead + lane * taps_of_row + line, 1, 2);
+        }
+        transform(shape_.tile, sums + lane * 16, sums_pitch_, scratch.taps, 16);
+        scatter({scratch.taps, 16, num_taps_, out + lane * num_taps_, taps_of_row, rows.lanes,
+                 output.accumulate});
       }
     }
   }

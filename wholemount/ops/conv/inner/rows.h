@@ -56,16 +56,4 @@ WM_DECLARE_PER_ISA(void sum_row(const RowSum& row);)
 /// sums[i] += in[i] for i < count.
 WM_DECLARE_PER_ISA(void add_to_sums(const float* in, double* sums, int64_t count);)
 
-/// out[j * out_step + r] = in[r * row_pitch + j] for j < count and r < rows; zero for rows <= r <
-/// 16: the weights of sixteen channels from where they lie apart to a vector for each position.
-struct GatherColumns {
-  const float* in;
-  int64_t row_pitch;  ///< floats
-  int32_t rows;       ///< 1 .. 16
-  int64_t count;
-  float* out;
-  int64_t out_step;  ///< floats; may be negative
-};
-WM_DECLARE_PER_ISA(void gather_columns(const GatherColumns& gather);)
-
 }  // namespace wholemount
