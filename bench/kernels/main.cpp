@@ -19,7 +19,10 @@ namespace {
 
 constexpr const char* kUsage = R"(usage: ./run bench kernels [options] [CASE | LIST]...
 
-Times convolution layers, all three passes, against Debian's oneDNN in the same run.
+Times convolution layers, all three passes, against Debian's oneDNN in the same run: first its
+kernel alone on weights in a layout of its choice; then, behind "reordering", with the weights
+brought into that layout from the plain one, or their gradient back, as each training step must.
+Ratios and the worst layer are against the kernel alone unless they stand behind "reordering".
 CASE is a case string, e.g. "c64+32 96x96x96 -> c32" or "c32 48x48x48 k2 s2 up -> c16";
 LIST is wide-unet (default), paper-a, mcnn, transposed or few-channels.
 
@@ -43,10 +46,14 @@ struct Options : CommonOptions {
 double seconds_of_run(Contestant& contestant, int threads) {
   return seconds_of([&] { contestant.run(); }, threads);
 }
+double seconds_with_reorder(Contestant& contestant, int threads) {
+  return seconds_of([&] { contestant.run_with_reorder(); }, threads);
+}
 
 struct Totals {
   double ours = 0.0;
   double rival = 0.0;
+  double reordered = 0.0;  ///< the rival with its weights reordered
   double direct = 0.0;
   double worst = 1e30;
 };
@@ -67,11 +74,13 @@ void time_pass(const LayerCase& layer, Pass pass, const Options& options, Thread
   std::vector<double> peaks;
   std::vector<double> own;
   std::vector<double> theirs;
+  std::vector<double> reordered;
   std::vector<double> plain;
   std::vector<double> ratios;
+  std::vector<double> reordered_ratios;
   std::vector<double> of_peak;
   ours->run();
-  if (rival) rival->run();
+  if (rival) rival->run_with_reorder();
   if (direct) direct->run();
   for (int round = 0; round < options.rounds; ++round) {
     peaks.push_back(peak_flops_of(pool, options.target.isa));
@@ -80,6 +89,8 @@ void time_pass(const LayerCase& layer, Pass pass, const Options& options, Thread
     if (rival) {
       theirs.push_back(seconds_of_run(*rival, options.threads));
       ratios.push_back(theirs.back() / own.back());
+      reordered.push_back(seconds_with_reorder(*rival, options.threads));
+      reordered_ratios.push_back(reordered.back() / own.back());
     }
     if (direct) plain.push_back(seconds_of_run(*direct, options.threads));
   }
@@ -89,7 +100,8 @@ void time_pass(const LayerCase& layer, Pass pass, const Options& options, Thread
               static_cast<double>(flops) / seconds * 1e-9, 100.0 * median(of_peak),
               static_cast<double>(bytes) / seconds * 1e-9);
   if (rival) {
-    std::printf("  oneDNN %9.2f ms  x%5.2f", median(theirs) * 1e3, median(ratios));
+    std::printf("  oneDNN %9.2f ms  x%5.2f  reordering %9.2f ms  x%5.2f", median(theirs) * 1e3,
+                median(ratios), median(reordered) * 1e3, median(reordered_ratios));
     totals.worst = std::min(totals.worst, median(ratios));
   }
   if (direct) std::printf("  direct %9.2f ms", median(plain) * 1e3);
@@ -98,6 +110,7 @@ void time_pass(const LayerCase& layer, Pass pass, const Options& options, Thread
   std::fflush(stdout);
   totals.ours += seconds;
   totals.rival += median(theirs);
+  totals.reordered += median(reordered);
   totals.direct += median(plain);
 }
 
@@ -152,8 +165,9 @@ void run(const Options& options) {
     std::printf("%-30s %-15s %9.2f ms", "sum", kPassNames[static_cast<size_t>(pass)],
                 totals.ours * 1e3);
     if (options.onednn) {
-      std::printf("  oneDNN %9.2f ms  x%5.2f  worst layer x%5.2f", totals.rival * 1e3,
-                  totals.rival / totals.ours, totals.worst);
+      std::printf("  oneDNN %9.2f ms  x%5.2f  reordering %9.2f ms  x%5.2f  worst layer x%5.2f",
+                  totals.rival * 1e3, totals.rival / totals.ours, totals.reordered * 1e3,
+                  totals.reordered / totals.ours, totals.worst);
     }
     if (options.direct) std::printf("  direct %9.2f ms", totals.direct * 1e3);
     std::printf("\n");

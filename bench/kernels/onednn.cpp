@@ -1,5 +1,6 @@
 #include <omp.h>
 
+#include <algorithm>
 #include <dnnl.hpp>
 #include <unordered_map>
 
@@ -44,6 +45,15 @@ class OneDnn final : public Contestant {
     primitive_.execute(stream_, arguments_);
     stream_.wait();
   }
+  void run_with_reorder() override {
+    const bool gradient = weights_argument_ == DNNL_ARG_DIFF_WEIGHTS;
+    if (gradient) run();
+    omp_set_num_threads(threads_);
+    memory& own = arguments_.at(weights_argument_);
+    reorder_.execute(stream_, gradient ? own : plain_weights_, gradient ? plain_weights_ : own);
+    stream_.wait();
+    if (!gradient) run();
+  }
 
  private:
   struct Convolution {
@@ -51,14 +61,14 @@ class OneDnn final : public Contestant {
     using Data = dnnl::convolution_backward_data;
     using Weights = dnnl::convolution_backward_weights;
     static constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
-    static constexpr bool kAdjoint = false;
+    static constexpr auto kPlain = memory::format_tag::oidhw;
   };
   struct Transposed {
     using Forward = dnnl::deconvolution_forward;
     using Data = dnnl::deconvolution_backward_data;
     using Weights = dnnl::deconvolution_backward_weights;
     static constexpr auto kAlgorithm = dnnl::algorithm::deconvolution_direct;
-    static constexpr bool kAdjoint = true;
+    static constexpr auto kPlain = memory::format_tag::iodhw;
   };
 
   void bind(int argument, const memory::desc& desc) {
@@ -111,6 +121,17 @@ class OneDnn final : public Contestant {
       bind(DNNL_ARG_DIFF_WEIGHTS, gradient.diff_weights_desc());
       bind(DNNL_ARG_DIFF_BIAS, gradient.diff_bias_desc());
     }
+    make_reorder(pass, {weights.dims(), memory::data_type::f32, Kind::kPlain});
+  }
+
+  void make_reorder(Pass pass, const memory::desc& plain) {
+    weights_argument_ = pass == Pass::weights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
+    plain_weights_ = memory(plain, engine_);
+    std::fill_n(static_cast<float*>(plain_weights_.get_data_handle()),
+                plain.get_size() / sizeof(float), 0.5F);
+    const memory& own = arguments_.at(weights_argument_);
+    reorder_ = pass == Pass::weights ? dnnl::reorder(own, plain_weights_)
+                                     : dnnl::reorder(plain_weights_, own);
   }
 
   int threads_;
@@ -118,6 +139,9 @@ class OneDnn final : public Contestant {
   dnnl::stream stream_;
   dnnl::primitive primitive_;
   std::unordered_map<int, memory> arguments_;
+  int weights_argument_ = 0;
+  memory plain_weights_;
+  dnnl::reorder reorder_;
   std::string name_;
 };
 
