@@ -70,6 +70,9 @@ DeepWinogradKernel::DeepWinogradKernel(CorrelationProblem problem, WinogradTile 
   }
   group_blocks_ = groups_.empty() ? 1 : groups_.front().num_blocks;
   choose_tasks();
+  if (problem_.moments_output >= 0) {
+    moments_ = {problem_.moments_output, sample_blocks_, problem_.destination_channels(), 0};
+  }
   thread_bytes_ = Scratch(*this, nullptr).cursor.bytes();
 }
 
@@ -114,7 +117,8 @@ std::string DeepWinogradKernel::name() const {
          std::string(isa_name(isa_));
 }
 
-int64_t DeepWinogradKernel::num_tasks(int /*phase*/) const {
+int64_t DeepWinogradKernel::num_tasks(int phase) const {
+  if (phase == 1) return moments_.num_tasks();
   if (groups_.empty()) return 0;
   return problem_.sources.front().n * group_parts_ * sample_blocks_;
 }
@@ -122,6 +126,7 @@ int64_t DeepWinogradKernel::num_tasks(int /*phase*/) const {
 DeepWinogradKernel::Task DeepWinogradKernel::task_at(int64_t task) const {
   Task result;
   const int64_t block = task % sample_blocks_;
+  result.piece = block;
   task /= sample_blocks_;
   const int64_t part = task % group_parts_;
   result.n = task / group_parts_;
@@ -140,14 +145,16 @@ Box3 DeepWinogradKernel::task_outputs(const Task& task) const {
 }
 
 Box3 DeepWinogradKernel::input_box(int phase, int64_t task, int input) const {
+  if (phase == 1) return {};
   if (input == problem_.weights_input) return whole_box(problem_.weights.extent);
   if (input == problem_.bias_input) return whole_box({1, 1, problem_.destination_channels()});
   if (input == problem_.rectified_input) return output_box(phase, task, 0);
   return problem_.geometry.source_box(task_outputs(task_at(task)));
 }
 
-Box3 DeepWinogradKernel::output_box(int /*phase*/, int64_t task, int output) const {
-  if (problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
+Box3 DeepWinogradKernel::output_box(int phase, int64_t task, int output) const {
+  if (output == problem_.moments_output) return phase == 1 ? moments_.output_box(task) : Box3{};
+  if (phase == 1 || problem_.destinations[static_cast<size_t>(output)].n == 0) return {};
   return task_outputs(task_at(task));
 }
 
@@ -165,7 +172,11 @@ size_t DeepWinogradKernel::next_wanted(const Task& task, size_t group,
   return group;
 }
 
-void DeepWinogradKernel::run(int /*phase*/, int64_t task_number, const KernelArgs& args) const {
+void DeepWinogradKernel::run(int phase, int64_t task_number, const KernelArgs& args) const {
+  if (phase == 1) {
+    moments_.fold(task_number, args);
+    return;
+  }
   const Task task = task_at(task_number);
   const size_t first_group = next_wanted(task, task.first_group, args);
   if (first_group == task.last_group) return;
@@ -313,6 +324,8 @@ void DeepWinogradKernel::transform_result(const Task& task, std::span<const Wino
     const ChannelBlock& block = destination_blocks_[index];
     const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
     if (view.origin == nullptr) continue;
+    LaneMoments* moments =
+        moments_.wanted(args) ? &moments_.begin_piece(task.piece, block.block, args) : nullptr;
     const auto offset = static_cast<int64_t>(index - first_block);
     const float* sums = scratch.sums + offset / group_blocks_ * group_floats_ +
                         offset % group_blocks_ * padded_tiles_ * 16;
@@ -341,6 +354,7 @@ void DeepWinogradKernel::transform_result(const Task& task, std::span<const Wino
       columns.planes = std::min(shape_.outputs.d, g.d.count - d);
       columns.rows = std::min(shape_.outputs.h, g.h.count - h);
       columns.stream = stream;
+      columns.moments = moments;
       if (problem_.rectified_input >= 0) {
         const TensorView& x = args.inputs[static_cast<size_t>(problem_.rectified_input)].view;
         columns.rectified = x.at<float>(task.n, block.block, d, h, w);

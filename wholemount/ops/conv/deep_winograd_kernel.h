@@ -6,6 +6,7 @@
 
 #include "wholemount/ops/conv/correlation_kernel.h"
 #include "wholemount/ops/conv/inner/winograd_sums.h"
+#include "wholemount/ops/conv/output_moments.h"
 #include "wholemount/ops/conv/winograd_runs.h"
 
 namespace wholemount {
@@ -15,8 +16,9 @@ namespace wholemount {
 /// destination blocks, whose sums at all frequencies rest in the L2 cache. Source blocks pass by a
 /// few at a time: their tiles are transformed; then, for each one or two destination blocks, the
 /// weights of these blocks are read once from where the parameters lie, transformed into scratch
-/// that stays in that cache, multiplied and added to the sums. No shared scratch. Thread scratch:
-/// at most kCacheBytes and a little.
+/// that stays in that cache, multiplied and added to the sums. Moments of the outputs are summed as
+/// they are stored; phase 1 joins them. Shared scratch: none but for moments. Thread scratch: at
+/// most kCacheBytes and a little.
 /// Takes what WinogradCorrelationKernel takes.
 class DeepWinogradKernel : public Kernel {
  public:
@@ -28,7 +30,11 @@ class DeepWinogradKernel : public Kernel {
   [[nodiscard]] std::string reason() const override { return reason_; }
   [[nodiscard]] int64_t flops() const override { return problem_.flops(); }
   [[nodiscard]] int64_t traffic_bytes() const override { return problem_.traffic_bytes(); }
+  [[nodiscard]] size_t shared_scratch_bytes() const override {
+    return moments_.exist() ? moments_.scratch_end() : 0;
+  }
   [[nodiscard]] size_t thread_scratch_bytes() const override { return thread_bytes_; }
+  [[nodiscard]] int num_phases() const override { return moments_.exist() ? 2 : 1; }
   [[nodiscard]] int64_t num_tasks(int phase) const override;
   void run(int phase, int64_t task, const KernelArgs& args) const override;
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
@@ -46,6 +52,7 @@ class DeepWinogradKernel : public Kernel {
   };
   struct Task {
     int64_t n = 0;
+    int64_t piece = 0;  ///< of the moments
     size_t first_group = 0, last_group = 0;
     int64_t first_tile = 0, last_tile = 0;  ///< of a sample, in the order d, h, w
   };
@@ -94,6 +101,7 @@ class DeepWinogradKernel : public Kernel {
   int64_t group_parts_ = 1;
   int64_t groups_per_part_ = 1;
   int64_t sample_blocks_ = 1;  ///< blocks of tiles in a sample
+  OutputMoments moments_;
   size_t thread_bytes_ = 0;
 };
 
