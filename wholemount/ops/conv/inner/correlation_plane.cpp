@@ -75,11 +75,31 @@ void correlate_tile(const CorrelationPlane& plane, const CorrelationChunk& chunk
 }
 
 #if defined(__AVX512F__)
+/// Where a tile of voxels that lie side by side, in one row, goes from registers.
+struct InPlace {
+  float* out = nullptr;
+  bool stream = false;
+};
+
+/// The place of the tile at `first`, if it lies within a row of a blocked destination.
+template <int kVoxels>
+InPlace in_place(const CorrelationPlane& plane, int64_t first) {
+  const CorrelationDestination& destination = plane.destinations[0];
+  const int64_t row = first / plane.row_pitch;
+  const int64_t column = first - row * plane.row_pitch;
+  if (destination.origin == nullptr || destination.plain || destination.voxel_step != 16 ||
+      column + kVoxels > plane.columns) {
+    return {};
+  }
+  return {destination.origin + row * destination.row_pitch + column * 16, destination.stream};
+}
+
 /// One destination block, taps in runs of neighbours: each broadcast voxel serves kRun outputs, so
-/// that the multiply-adds and not the loads are the limit.
+/// that the multiply-adds and not the loads are the limit. The sums go to `sums`, or where they
+/// belong.
 template <int kRun, int kVoxels, int kPitch>
 void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& chunk,
-                         int64_t first, bool starts, float* sums) {
+                         int64_t first, bool starts, float* sums, const InPlace& place) {
   F16 accumulator[kVoxels];
 #pragma GCC unroll 28
   for (int voxel = 0; voxel < kVoxels; ++voxel) {
@@ -112,8 +132,16 @@ void correlate_tile_runs(const CorrelationPlane& plane, const CorrelationChunk& 
       weights += lanes * (kRun - 1) * 16;
     }
   }
+  if (place.stream) {
 #pragma GCC unroll 28
-  for (int voxel = 0; voxel < kVoxels; ++voxel) accumulator[voxel].store(sums + voxel * 16);
+    for (int voxel = 0; voxel < kVoxels; ++voxel) {
+      accumulator[voxel].stream(place.out + voxel * 16);
+    }
+    return;
+  }
+  float* out = place.out != nullptr ? place.out : sums;
+#pragma GCC unroll 28
+  for (int voxel = 0; voxel < kVoxels; ++voxel) accumulator[voxel].store(out + voxel * 16);
 }
 
 /// The sums of even and odd lanes of eight channels, joined.
@@ -176,16 +204,24 @@ void correlate_halves_tile(const CorrelationPlane& plane, const CorrelationChunk
 }
 #endif
 
+#if defined(__AVX512F__)
+template <int kRun, int kVoxels>
+void correlate_tile_runs_any_pitch(const CorrelationPlane& plane, const CorrelationChunk& chunk,
+                                   int64_t first, bool starts, float* sums, const InPlace& place) {
+  if (chunk.pitch == 16) {
+    correlate_tile_runs<kRun, kVoxels, 16>(plane, chunk, first, starts, sums, place);
+  } else {
+    correlate_tile_runs<kRun, kVoxels, 4>(plane, chunk, first, starts, sums, place);
+  }
+}
+#endif
+
 template <int kVoxels, int kBlocks, int kRun>
 void correlate_tile_any_pitch(const CorrelationPlane& plane, const CorrelationChunk& chunk,
                               int64_t first, bool starts, float* sums) {
 #if defined(__AVX512F__)
   if constexpr (kRun > 1) {
-    if (chunk.pitch == 16) {
-      correlate_tile_runs<kRun, kVoxels, 16>(plane, chunk, first, starts, sums);
-    } else {
-      correlate_tile_runs<kRun, kVoxels, 4>(plane, chunk, first, starts, sums);
-    }
+    correlate_tile_runs_any_pitch<kRun, kVoxels>(plane, chunk, first, starts, sums, {});
     return;
   }
 #endif
@@ -248,6 +284,16 @@ void correlate(const CorrelationPlane& plane) {
   const int64_t flat = (plane.rows - 1) * plane.row_pitch + plane.columns;
   if (plane.num_chunks == 1) {
     for (int64_t first = 0; first < flat; first += kVoxels) {
+#if defined(__AVX512F__)
+      if constexpr (kRun > 1) {
+        const InPlace place = in_place<kVoxels>(plane, first);
+        if (place.out != nullptr) {
+          correlate_tile_runs_any_pitch<kRun, kVoxels>(plane, plane.chunks[0], first, true,
+                                                       plane.accumulators, place);
+          continue;
+        }
+      }
+#endif
       correlate_tile_any_pitch<kVoxels, kBlocks, kRun>(plane, plane.chunks[0], first, true,
                                                        plane.accumulators);
       store_tile<kVoxels, kBlocks>(plane, first, plane.accumulators);
