@@ -357,7 +357,8 @@ void DeepWinogradKernel::transform_result(const Task& task, std::span<const Wino
       columns.moments = moments;
       if (problem_.rectified_input >= 0) {
         const TensorView& x = args.inputs[static_cast<size_t>(problem_.rectified_input)].view;
-        columns.rectified = x.at<float>(task.n, block.block, d, h, w);
+        columns.rectified = x.address(task.n, block.block, d, h, w);
+        columns.rectified_bfloat16 = x.is_bfloat16();
         columns.rectified_plane_pitch = x.plane_pitch;
         columns.rectified_row_pitch = x.row_pitch;
         columns.rectified_slope = problem_.rectified_slope;

@@ -37,6 +37,9 @@ class DeepWinogradKernel : public Kernel {
   [[nodiscard]] int num_phases() const override { return moments_.exist() ? 2 : 1; }
   [[nodiscard]] int64_t num_tasks(int phase) const override;
   void run(int phase, int64_t task, const KernelArgs& args) const override;
+  [[nodiscard]] bool reads_bfloat16(int input) const override {
+    return input == problem_.rectified_input || problem_.is_blocked_source(input);
+  }
   [[nodiscard]] Box3 input_box(int phase, int64_t task, int input) const override;
   [[nodiscard]] Box3 output_box(int phase, int64_t task, int output) const override;
 

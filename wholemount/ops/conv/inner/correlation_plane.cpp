@@ -87,8 +87,9 @@ InPlace in_place(const CorrelationPlane& plane, int64_t first) {
   const CorrelationDestination& destination = plane.destinations[0];
   const int64_t row = first / plane.row_pitch;
   const int64_t column = first - row * plane.row_pitch;
-  if (destination.origin == nullptr || destination.plain || destination.voxel_step != 16 ||
-      column + kVoxels > plane.columns) {
+  // Moments are summed by store_voxels().
+  if (destination.origin == nullptr || destination.plain || destination.moments != nullptr ||
+      destination.voxel_step != 16 || column + kVoxels > plane.columns) {
     return {};
   }
   return {destination.origin + row * destination.row_pitch + column * 16, destination.stream};
