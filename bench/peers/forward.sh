@@ -2,9 +2,10 @@
 # Whole-volume forward pass of one 3-D U-Net, the same weights and input, ours and in OpenVINO, ONNX
 # Runtime and PyTorch (contiguous, channels-last, compiled), alternately in one run:
 #   bench/peers/forward.sh [SHAPE] [FILTERS] [THREADS] [REPEATS]
-# Probabilities are compared with those of float64 arithmetic (PyTorch's). The runtimes are installed
-# into build/peers-forward-venv and build/peers-venv; the product itself never needs Python. Ours
-# includes reading and writing the files; the others get the image in memory.
+# Probabilities are compared with those of float64 arithmetic (PyTorch's; float32 where memory does
+# not suffice for that). The runtimes are installed into build/peers-forward-venv and
+# build/peers-venv; the product itself never needs Python. Ours includes reading and writing the
+# files; the others get the image in memory.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 shape=${1:-96x96x96}
@@ -34,23 +35,23 @@ predict() {
 }
 ours() {
   predict
-  "$python" - "$work/ours.json" "$work/ours.npy" "$work/wanted.npy" <<'PYTHON'
+  "$python" - "$work/ours.json" "$work/ours.npy" "$work/wanted.npy" "$reference" <<'PYTHON'
 import json, sys
 import numpy as np
 r = json.load(open(sys.argv[1]))
 difference = np.abs(np.load(sys.argv[2]) - np.load(sys.argv[3])).max()
-print("%-29s %8.3f s  %7.3f GB  largest difference to float64 %.1e" % ("wholemount", r["cases"][0]["seconds"], r["measured_peak_bytes"] / 1e9, difference))
+print("%-29s %8.3f s  %7.3f GB  largest difference to %s %.1e" % ("wholemount", r["cases"][0]["seconds"], r["measured_peak_bytes"] / 1e9, sys.argv[4], difference))
 PYTHON
 }
 # theirs PYTHON RUNTIME MODEL
 theirs() {
   "$1" "$root/bench/peers/forward_peer.py" "$2" "$3" "$work/image.npy" "$work/wanted.npy" \
     "$threads" 2 |
-    "$python" -c 'import json,sys; r=json.load(sys.stdin); print("%-29s %8.3f s  %7.3f GB  largest difference to float64 %.1e" % (r["framework"], r["forward_seconds"], r["peak_bytes"]/1e9, r["largest_difference"]))'
+    "$python" -c 'import json,sys; r=json.load(sys.stdin); print("%-29s %8.3f s  %7.3f GB  largest difference to %s %.1e" % (r["framework"], r["forward_seconds"], r["peak_bytes"]/1e9, sys.argv[1], r["largest_difference"]))' "$reference"
 }
 echo "forward pass, f = $filters, [$shape], $threads threads"
 model="$work/run/model.safetensors"
-"$pytorch" "$root/bench/peers/pytorch_unet_weights.py" "$model" "$work/image.npy" "$work/wanted.npy"
+reference=$("$pytorch" "$root/bench/peers/pytorch_unet_weights.py" "$model" "$work/image.npy" "$work/wanted.npy")
 predict
 probabilities=$("$python" -c "import json; p = json.load(open('$work/ours.json'))['cases'][0]['probabilities']; print('\n'.join(p) if isinstance(p, list) else p)")
 # Names of the program's own files hold no spaces.

@@ -3,7 +3,8 @@
     pytorch_unet_weights.py MODEL IMAGE.npy OUT.npy
 
 writes the probabilities [1, c, d, h, w] that float64 arithmetic gives for the image: what float32
-programs are compared with. Run by forward.sh.
+programs are compared with. PyTorch's float64 convolution wants 27 times its input in memory; where
+there is not so much it takes float32. Prints the arithmetic's name. Run by forward.sh.
 """
 
 import sys
@@ -41,9 +42,17 @@ def unet_of(path):
 
 def main():
     model, image, out = sys.argv[1:4]
+    voxels = torch.from_numpy(np.load(image))
     with torch.no_grad():
-        net = unet_of(model).double()
-        np.save(out, torch.sigmoid(net(torch.from_numpy(np.load(image)).double())).numpy())
+        net = unet_of(model)
+        try:
+            name, logits = "float64", net.double()(voxels.double())
+        except RuntimeError as error:
+            if "allocate memory" not in str(error):
+                raise
+            name, logits = "PyTorch's float32", net.float()(voxels)
+        np.save(out, torch.sigmoid(logits).numpy())
+    print(name)
 
 
 if __name__ == "__main__":
