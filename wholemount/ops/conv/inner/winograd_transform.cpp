@@ -77,7 +77,8 @@ struct Tile {
   static constexpr int64_t kAhead = 16;
   template <class Element>
   static void prefetch_row(const Element* voxels, int64_t first, int64_t end) {
-    constexpr int64_t kPerLine = sizeof(float) / sizeof(Element);
+    constexpr int64_t kLineBytes = 64;
+    constexpr int64_t kPerLine = kLineBytes / static_cast<int64_t>(16 * sizeof(Element));
     const int64_t last = first + kAhead < end ? first + kAhead : end;
     for (int64_t column = first; column < last; column += kPerLine) {
       __builtin_prefetch(voxels + column * 16, 0, 2);
