@@ -356,16 +356,19 @@ TEST_P(HalfPolicy, gives_the_bits_of_expanding_every_value_before_it_is_read) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, HalfPolicy, testing::Range<uint64_t>(0, kThreadSanitizer ? 1 : 6));
 
-TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the_gradient) {
-  if (kThreadSanitizer) GTEST_SKIP() << "random nets have used the policy";
+UpdateGraph u_net_update(int levels, const Extent3& extent) {
   UNet3dSpec net;
   net.filters = 16;
-  net.levels = 4;
+  net.levels = levels;
   SegmentationLossSpec loss;
   loss.target = TargetKind::regions;
   loss.terms = {{LossName::dice, 1.0}};
-  const UpdateGraph update =
-      build_update_graph(unet3d_network(net), loss, std::array{Extent3{48, 48, 48}});
+  return build_update_graph(unet3d_network(net), loss, std::array{extent});
+}
+
+TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the_gradient) {
+  if (kThreadSanitizer) GTEST_SKIP() << "random nets have used the policy";
+  const UpdateGraph update = u_net_update(4, {48, 48, 48});
   PlanSpec spec = spec_with(true, false);
   spec.arena_budget_bytes = 0;
   const TimeModel time = default_time_model(2);
@@ -389,15 +392,8 @@ TEST(HalfPolicyOfNets, lowers_the_floor_without_a_disk_for_a_small_change_of_the
 
 TEST(HalfPolicyOfNets, gives_a_u_net_the_bits_of_expanding_every_value_before_it_is_read) {
   if (kThreadSanitizer) GTEST_SKIP() << "random nets have used the policy";
-  UNet3dSpec net;
-  net.filters = 16;
-  net.levels = 3;
-  SegmentationLossSpec loss;
-  loss.target = TargetKind::regions;
-  loss.terms = {{LossName::dice, 1.0}};
-  // Voxels along w that are no multiple of a Winograd tile.
-  const UpdateGraph update =
-      build_update_graph(unet3d_network(net), loss, std::array{Extent3{24, 16, 20}});
+  // From the second level on, voxels along w are no multiple of a Winograd tile.
+  const UpdateGraph update = u_net_update(3, {24, 16, 20});
   ThreadPool pool(2);
   for (const uint64_t seed : {1, 2, 3}) {
     const auto [direct, expanded] = both_ways(update.graph, seed);

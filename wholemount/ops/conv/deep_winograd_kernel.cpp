@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "wholemount/ops/conv/inner/columns.h"
 #include "wholemount/ops/conv/inner/winograd_product.h"
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
+#include "wholemount/ops/conv/winograd_weights.h"
 
 namespace wholemount {
 
@@ -19,8 +19,6 @@ constexpr int64_t kMaxChunkBlocks = 4;
 /// Register tiles of a block of tiles, at most: enough work for weights transformed once.
 constexpr int64_t kBlockSteps = 2;
 constexpr int64_t kMinBlockTiles = 24;
-/// Larger results leave the caches before they are read again.
-constexpr int64_t kStreamBytes = int64_t{16} << 20;
 
 }  // namespace
 
@@ -256,28 +254,15 @@ void DeepWinogradKernel::transform_source(const Task& task, const Chunk& chunk,
 
 void DeepWinogradKernel::transform_weights(const Group& group, const Chunk& chunk,
                                            const Scratch& scratch, const KernelArgs& args) const {
-  const auto* weights =
-      args.inputs[static_cast<size_t>(problem_.weights_input)].view.at<float>(0, 0);
-  const int64_t source_stride = problem_.source_weight_stride();
-  const int64_t destination_stride = problem_.destination_weight_stride();
   const int64_t lane_floats = int64_t{group.num_blocks} * 16;
-  const auto filter = WM_PICK_ISA(isa_, winograd_filter);
-  const auto gather = WM_PICK_ISA(isa_, gather_columns);
-  // A convolution takes the kernel in its order, the adjoint backwards.
-  const int64_t num_taps = volume(problem_.geometry.kernel);
-  const int64_t step = problem_.adjoint ? -16 : 16;
-  float* taps = problem_.adjoint ? scratch.taps + (num_taps - 1) * 16 : scratch.taps;
   float* out = scratch.weights;
   for (size_t index = chunk.first; index < chunk.last; ++index) {
     const ChannelBlock& source = source_blocks_[index];
     for (int64_t lane = 0; lane < source.lanes; ++lane) {
       for (int32_t b = 0; b < group.num_blocks; ++b) {
-        const ChannelBlock& destination =
-            destination_blocks_[group.first_block + static_cast<size_t>(b)];
-        gather({weights + (source.channel + lane) * source_stride +
-                    destination.channel * destination_stride,
-                destination_stride, destination.lanes, num_taps, taps, step});
-        filter(shape_.tile, scratch.taps, out + b * 16, weights_pitch_);
+        transform_lane_weights(problem_, args, shape_.tile, isa_, source, lane,
+                               destination_blocks_[group.first_block + static_cast<size_t>(b)],
+                               scratch.taps, out + b * 16, weights_pitch_);
       }
       out += lane_floats;
     }
@@ -310,20 +295,14 @@ int64_t DeepWinogradKernel::weights_ahead(const Group& group, const Chunk& chunk
 
 void DeepWinogradKernel::transform_result(const Task& task, std::span<const WinogradRun> runs,
                                           const Scratch& scratch, const KernelArgs& args) const {
-  const CorrelationGeometry& g = problem_.geometry;
   const auto transform_axis = WM_PICK_ISA(isa_, winograd_output_axis);
   const auto transform_columns = WM_PICK_ISA(isa_, winograd_output_columns);
-  const float* bias =
-      problem_.bias_input < 0
-          ? nullptr
-          : args.inputs[static_cast<size_t>(problem_.bias_input)].view.at<float>(0, 0);
   const size_t first_block = groups_[task.first_group].first_block;
   const Group& last_group = groups_[task.last_group - 1];
   const size_t last_block = last_group.first_block + static_cast<size_t>(last_group.num_blocks);
   for (size_t index = first_block; index < last_block; ++index) {
     const ChannelBlock& block = destination_blocks_[index];
-    const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
-    if (view.origin == nullptr) continue;
+    if (args.outputs[static_cast<size_t>(block.tensor)].view.origin == nullptr) continue;
     LaneMoments* moments =
         moments_.wanted(args) ? &moments_.begin_piece(task.piece, block.block, args) : nullptr;
     const auto offset = static_cast<int64_t>(index - first_block);
@@ -334,35 +313,13 @@ void DeepWinogradKernel::transform_result(const Task& task, std::span<const Wino
                                    scratch.columns + row * result_pitch_, sums_pitch_,
                                    task.last_tile - task.first_tile});
     }
-    const bool stream = static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
-                        reinterpret_cast<uintptr_t>(view.at<float>(0, 0)) % 64 == 0;
-    for (int64_t c = 0; c < 16; ++c) {
-      scratch.bias[c] = bias != nullptr && c < block.lanes ? bias[block.channel + c] : 0.0F;
-    }
+    load_bias(problem_, args, block, scratch.bias);
     for (const WinogradRun& run : runs) {
-      const int64_t d = run.tile.d * shape_.outputs.d;
-      const int64_t h = run.tile.h * shape_.outputs.h;
-      const int64_t w = run.tile.w * shape_.outputs.w;
-      WinogradOutputColumns columns{};
+      WinogradOutputColumns columns = output_columns_of(shape_, run, problem_, args, block, task.n);
       columns.source = scratch.columns + run.position * shape_.outputs.w * 16;
       columns.row_pitch = result_pitch_;
-      columns.num_columns = std::min(run.count * shape_.outputs.w, g.w.count - w);
       columns.bias = scratch.bias;
-      columns.destination = view.at<float>(task.n, block.block, d, h, w);
-      columns.plane_pitch = view.plane_pitch;
-      columns.voxel_row_pitch = view.row_pitch;
-      columns.planes = std::min(shape_.outputs.d, g.d.count - d);
-      columns.rows = std::min(shape_.outputs.h, g.h.count - h);
-      columns.stream = stream;
       columns.moments = moments;
-      if (problem_.rectified_input >= 0) {
-        const TensorView& x = args.inputs[static_cast<size_t>(problem_.rectified_input)].view;
-        columns.rectified = x.address(task.n, block.block, d, h, w);
-        columns.rectified_bfloat16 = x.is_bfloat16();
-        columns.rectified_plane_pitch = x.plane_pitch;
-        columns.rectified_row_pitch = x.row_pitch;
-        columns.rectified_slope = problem_.rectified_slope;
-      }
       transform_columns(shape_.tile, columns);
     }
   }

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "wholemount/ops/conv/inner/columns.h"
 #include "wholemount/ops/conv/inner/winograd_product.h"
 #include "wholemount/ops/conv/inner/winograd_transform.h"
 #include "wholemount/ops/conv/scratch_cursor.h"
+#include "wholemount/ops/conv/winograd_weights.h"
 
 namespace wholemount {
 
@@ -24,9 +24,6 @@ constexpr int64_t kFarWeightBytes = int64_t{16} << 20;
 constexpr int64_t kMinFarTiles = 56;
 constexpr int64_t kMaxBlockTiles = 112;
 constexpr int64_t kMaxChunkTiles = 28;
-/// Larger results leave the caches before they are read again: written past them they need not be
-/// brought in first.
-constexpr int64_t kStreamBytes = int64_t{16} << 20;
 
 }  // namespace
 
@@ -246,29 +243,15 @@ void WinogradCorrelationKernel::transform_weights(int64_t task, const KernelArgs
   const auto num_sources = static_cast<int64_t>(source_blocks_.size());
   const Group& group = groups_[static_cast<size_t>(task / num_sources)];
   const ChannelBlock& source = source_blocks_[static_cast<size_t>(task % num_sources)];
-  const CorrelationGeometry& g = problem_.geometry;
-  const auto* weights =
-      args.inputs[static_cast<size_t>(problem_.weights_input)].view.at<float>(0, 0);
-  const int64_t source_stride = problem_.source_weight_stride();
-  const int64_t destination_stride = problem_.destination_weight_stride();
   const int64_t lane_floats = int64_t{group.num_blocks} * 16;
   float* out = reinterpret_cast<float*>(args.shared_scratch) + group.weights_offset +
                source.channel * lane_floats;
   float* taps = Scratch(*this, args.thread_scratch).taps;
-  const auto filter = WM_PICK_ISA(isa_, winograd_filter);
-  const auto gather = WM_PICK_ISA(isa_, gather_columns);
   for (int64_t lane = 0; lane < source.lanes; ++lane) {
     for (int32_t b = 0; b < group.num_blocks; ++b) {
-      const ChannelBlock& destination =
-          destination_blocks_[group.first_block + static_cast<size_t>(b)];
-      const float* in = weights + (source.channel + lane) * source_stride +
-                        destination.channel * destination_stride;
-      // A convolution takes the kernel in its order, the adjoint backwards.
-      const int64_t num_taps = volume(g.kernel);
-      const int64_t step = problem_.adjoint ? -16 : 16;
-      gather({in, destination_stride, destination.lanes, num_taps,
-              problem_.adjoint ? taps + (num_taps - 1) * 16 : taps, step});
-      filter(shape_.tile, taps, out + lane * lane_floats + b * 16, weights_pitch_);
+      transform_lane_weights(problem_, args, shape_.tile, isa_, source, lane,
+                             destination_blocks_[group.first_block + static_cast<size_t>(b)], taps,
+                             out + lane * lane_floats + b * 16, weights_pitch_);
     }
   }
 }
@@ -354,56 +337,28 @@ void WinogradCorrelationKernel::transform_result(const Task& task,
                                                  std::span<const WinogradRun> runs, bool starts,
                                                  const Scratch& scratch,
                                                  const KernelArgs& args) const {
-  const CorrelationGeometry& g = problem_.geometry;
   const auto transform_columns = WM_PICK_ISA(isa_, winograd_output_columns);
-  const float* bias =
-      problem_.bias_input < 0
-          ? nullptr
-          : args.inputs[static_cast<size_t>(problem_.bias_input)].view.at<float>(0, 0);
   const size_t first_block = groups_[task.first_group].first_block;
   const Group& last_group = groups_[task.last_group - 1];
   const size_t last_block = last_group.first_block + static_cast<size_t>(last_group.num_blocks);
   for (size_t index = first_block; index < last_block; ++index) {
     const ChannelBlock& block = destination_blocks_[index];
-    const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
-    if (view.origin == nullptr) continue;
+    if (args.outputs[static_cast<size_t>(block.tensor)].view.origin == nullptr) continue;
     LaneMoments* moments = nullptr;
     if (moments_.wanted(args)) {
       moments = starts ? &moments_.begin_piece(task.piece, block.block, args)
                        : &moments_.piece(task.piece, block.block, args);
     }
-    const bool stream = static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
-                        reinterpret_cast<uintptr_t>(view.at<float>(0, 0)) % 64 == 0;
-    for (int64_t c = 0; c < 16; ++c) {
-      scratch.bias[c] = bias != nullptr && c < block.lanes ? bias[block.channel + c] : 0.0F;
-    }
+    load_bias(problem_, args, block, scratch.bias);
     for (const WinogradRun& run : runs) {
-      const int64_t d = run.tile.d * shape_.outputs.d;
-      const int64_t h = run.tile.h * shape_.outputs.h;
-      const int64_t w = run.tile.w * shape_.outputs.w;
-      WinogradOutputColumns columns{};
+      WinogradOutputColumns columns = output_columns_of(shape_, run, problem_, args, block, task.n);
       columns.source =
           scratch.result +
           (static_cast<int64_t>(index - first_block) * blocks_.block_tiles + run.position) *
               shape_.outputs.w * 16;
       columns.row_pitch = result_pitch_;
-      columns.num_columns = std::min(run.count * shape_.outputs.w, g.w.count - w);
       columns.bias = scratch.bias;
-      columns.destination = view.at<float>(task.n, block.block, d, h, w);
-      columns.plane_pitch = view.plane_pitch;
-      columns.voxel_row_pitch = view.row_pitch;
-      columns.planes = std::min(shape_.outputs.d, g.d.count - d);
-      columns.rows = std::min(shape_.outputs.h, g.h.count - h);
-      columns.stream = stream;
       columns.moments = moments;
-      if (problem_.rectified_input >= 0) {
-        const TensorView& x = args.inputs[static_cast<size_t>(problem_.rectified_input)].view;
-        columns.rectified = x.address(task.n, block.block, d, h, w);
-        columns.rectified_bfloat16 = x.is_bfloat16();
-        columns.rectified_plane_pitch = x.plane_pitch;
-        columns.rectified_row_pitch = x.row_pitch;
-        columns.rectified_slope = problem_.rectified_slope;
-      }
       transform_columns(shape_.tile, columns);
     }
   }

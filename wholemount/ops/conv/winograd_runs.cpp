@@ -3,8 +3,17 @@
 #include <algorithm>
 
 #include "wholemount/base/checked.h"
+#include "wholemount/ops/conv/correlation_kernel.h"
 
 namespace wholemount {
+
+namespace {
+
+/// Larger results leave the caches before they are read again: written past them they need not be
+/// brought in first.
+constexpr int64_t kStreamBytes = int64_t{16} << 20;
+
+}  // namespace
 
 int64_t WinogradBlocks::max_runs() const {
   // Ends of rows and of chunks within the block, and the block's end.
@@ -80,6 +89,42 @@ WinogradInputColumns input_columns_of(const WinogradBlocks& blocks, const Winogr
   columns.shift = transform.shift;
   columns.slope = transform.slope;
   return columns;
+}
+
+WinogradOutputColumns output_columns_of(const WinogradShape& shape, const WinogradRun& run,
+                                        const CorrelationProblem& problem, const KernelArgs& args,
+                                        const ChannelBlock& block, int64_t n) {
+  const CorrelationGeometry& g = problem.geometry;
+  const TensorView& view = args.outputs[static_cast<size_t>(block.tensor)].view;
+  const int64_t d = run.tile.d * shape.outputs.d;
+  const int64_t h = run.tile.h * shape.outputs.h;
+  const int64_t w = run.tile.w * shape.outputs.w;
+  WinogradOutputColumns columns{};
+  columns.num_columns = std::min(run.count * shape.outputs.w, g.w.count - w);
+  columns.destination = view.at<float>(n, block.block, d, h, w);
+  columns.plane_pitch = view.plane_pitch;
+  columns.voxel_row_pitch = view.row_pitch;
+  columns.planes = std::min(shape.outputs.d, g.d.count - d);
+  columns.rows = std::min(shape.outputs.h, g.h.count - h);
+  columns.stream = static_cast<int64_t>(view.desc.bytes()) >= kStreamBytes &&
+                   reinterpret_cast<uintptr_t>(view.at<float>(0, 0)) % 64 == 0;
+  if (problem.rectified_input >= 0) {
+    const TensorView& x = args.inputs[static_cast<size_t>(problem.rectified_input)].view;
+    columns.rectified = x.address(n, block.block, d, h, w);
+    columns.rectified_bfloat16 = x.is_bfloat16();
+    columns.rectified_plane_pitch = x.plane_pitch;
+    columns.rectified_row_pitch = x.row_pitch;
+    columns.rectified_slope = problem.rectified_slope;
+  }
+  return columns;
+}
+
+void load_bias(const CorrelationProblem& problem, const KernelArgs& args, const ChannelBlock& block,
+               float* bias) {
+  std::fill_n(bias, 16, 0.0F);
+  if (problem.bias_input < 0) return;
+  const auto* all = args.inputs[static_cast<size_t>(problem.bias_input)].view.at<float>(0, 0);
+  std::copy_n(all + block.channel, block.lanes, bias);
 }
 
 }  // namespace wholemount

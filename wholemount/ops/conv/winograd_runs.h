@@ -11,6 +11,8 @@
 
 namespace wholemount {
 
+struct CorrelationProblem;
+
 /// Neighbouring tiles of one row of tiles, within one chunk of a block of tiles: their source
 /// columns are stored one behind another, overlaps once.
 struct WinogradRun {
@@ -56,5 +58,18 @@ struct WinogradBlocks {
                                                     const CorrelationGeometry& geometry,
                                                     const InputView& input,
                                                     const ChannelBlock& block, int64_t n);
+
+/// The output columns that exist of a run in channel block `block` of sample `n`, which is wanted:
+/// where they are stored and what rectifies them. Their source, bias and moments are left to the
+/// caller.
+[[nodiscard]] WinogradOutputColumns output_columns_of(const WinogradShape& shape,
+                                                      const WinogradRun& run,
+                                                      const CorrelationProblem& problem,
+                                                      const KernelArgs& args,
+                                                      const ChannelBlock& block, int64_t n);
+
+/// The bias of the sixteen lanes of `block`: zero where there is none.
+void load_bias(const CorrelationProblem& problem, const KernelArgs& args, const ChannelBlock& block,
+               float* bias);
 
 }  // namespace wholemount
